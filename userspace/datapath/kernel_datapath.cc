@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/kernel_datapath.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <deque>
+#include <filesystem>
+
+#include "datapath/attacher.h"
+#include "datapath/layout.h"
+#include "datapath/map.h"
+
+namespace mailweir {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// libbpf's last words: the verifier's lines are the reason of a refused load.
+std::deque<std::string>& libbpf_lines() {
+  static std::deque<std::string> lines;
+  return lines;
+}
+
+int keep_libbpf_line(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) return 0;
+  char line[512];
+  std::vsnprintf(line, sizeof(line), format, arguments);
+  auto& lines = libbpf_lines();
+  lines.emplace_back(line, std::string_view(line).find_last_not_of('\n') + 1);
+  if (lines.size() > 8) lines.pop_front();
+  return 0;
+}
+
+Error load_error(int err) {
+  std::string text = "load the kernel program: ";
+  if (err == -EPERM || err == -EACCES)
+    return {EPERM, text + "not permitted: run as root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)"};
+  text += std::strerror(-err);
+  for (const std::string& line : libbpf_lines()) text += "\n  " + line;
+  return {-err, text};
+}
+
+mw_prefix_key key_of(const Prefix& prefix) {
+  return {prefix.bits, prefix.addr};
+}
+
+}  // namespace
+
+struct KernelDatapath::Impl {
+  LoadOptions options;
+  Skeleton skeleton;
+  RingBuffer ring;
+  std::function<void(const mw_event&)> visit_event;
+  std::vector<std::string> notes;
+  mw_settings settings{};
+  std::unique_ptr<Attacher> attacher;
+
+  Map<mw_addr, mw_source> sources;
+  Map<mw_addr, mw_block> blocklist;
+  PerCpuMap<mw_addr, mw_drops> drops;
+  Map<mw_addr, mw_scope> hosts;
+  Map<mw_prefix_key, mw_scope> networks;
+  Map<__u32, __u64> ports;
+  Map<__u32, mw_group> groups;
+  Map<__u32, mw_settings> settings_map;
+  PerCpuMap<__u32, mw_counters> counters;
+
+  Result<> open();
+  Result<> pin_maps();
+  Result<> wrap_maps();
+  Result<> check_layout(const std::string& path) const;
+  Result<> start_settings();
+  Result<> write_settings() { return settings_map.put(0, settings); }
+  template <typename K, typename Typed, typename Wanted>
+  Result<> replace(const Map<K, mw_scope>& map, const Wanted& wanted, Typed typed);
+};
+
+namespace {
+
+template <typename M>
+Result<> wrap_into(M& to, const bpf_map* map) {
+  auto wrapped = M::wrap(bpf_map__fd(map));
+  if (!wrapped) return std::move(wrapped).error();
+  to = std::move(*wrapped);
+  return Ok{};
+}
+
+}  // namespace
+
+Result<> KernelDatapath::Impl::open() {
+  libbpf_set_print(keep_libbpf_line);
+  libbpf_lines().clear();
+  skeleton.reset(mailweir_bpf__open());
+  if (!skeleton) return load_error(-errno);
+  skeleton->rodata->virtual_clock = options.virtual_clock;
+  bpf_map__set_max_entries(skeleton->maps.sources, options.sources);
+  bpf_map__set_max_entries(skeleton->maps.blocklist, options.blocks);
+  bpf_map__set_max_entries(skeleton->maps.drops, options.blocks);
+  if (!options.bpffs_dir.empty())
+    if (auto pinned = pin_maps(); !pinned) return pinned;
+
+  if (const int err = mailweir_bpf__load(skeleton.get()); err != 0) return load_error(err);
+  if (auto wrapped = wrap_maps(); !wrapped) return wrapped;
+  if (auto started = start_settings(); !started) return started;
+
+  ring.reset(ring_buffer__new(
+      bpf_map__fd(skeleton->maps.events),
+      [](void* self, void* record, size_t size) {
+        const auto& visit = static_cast<Impl*>(self)->visit_event;
+        if (size >= sizeof(mw_event) && visit) visit(*static_cast<const mw_event*>(record));
+        return 0;
+      },
+      this, nullptr));
+  if (!ring) return sys_error(errno, "open the event ring buffer");
+  attacher = std::make_unique<Attacher>(
+      options.bpffs_dir + "/links",
+      Attacher::Programs{.xdp_fd = bpf_program__fd(skeleton->progs.limit_xdp),
+                         .tc_fd = bpf_program__fd(skeleton->progs.limit_tc),
+                         .tc_ip_fd = bpf_program__fd(skeleton->progs.limit_tc_ip),
+                         .marker_fd = bpf_map__fd(skeleton->maps.settings)});
+  return Ok{};
+}
+
+/// Every map gets its pin path. One that is pinned already keeps its size.
+Result<> KernelDatapath::Impl::pin_maps() {
+  if (auto usable = check_bpffs(options.bpffs_dir); !usable) return usable;
+  std::error_code failed;
+  fs::create_directories(options.bpffs_dir + "/links", failed);
+  if (failed) return sys_error(failed.value(), "make " + options.bpffs_dir + "/links");
+
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) {
+    if (bpf_map__is_internal(map)) continue;
+    const std::string name = bpf_map__name(map);
+    const std::string path = options.bpffs_dir + "/" + name;
+    bpf_map__set_pin_path(map, path.c_str());
+    const UniqueFd fd(bpf_obj_get(path.c_str()));
+    if (!fd.valid()) {
+      if (errno == ENOENT) continue;
+      return sys_error(errno, "open " + path);
+    }
+    const auto found = map_info(fd.get());
+    if (!found || found->type != bpf_map__type(map) || found->key_size != bpf_map__key_size(map) ||
+        found->value_size != bpf_map__value_size(map))
+      return Error{EINVAL,
+                   path + " holds something else than this version's map " + name +
+                       "; it is left as it is. If it is an older mailweir's: mailweir detach, "
+                       "then start again"};
+    if (found->max_entries != bpf_map__max_entries(map)) {
+      notes.push_back("map " + name + " keeps its size of " + std::to_string(found->max_entries) +
+                      " (configured: " + std::to_string(bpf_map__max_entries(map)) +
+                      "); a new size takes effect after mailweir detach");
+      bpf_map__set_max_entries(map, found->max_entries);
+    }
+    if (name == "settings")
+      if (auto same = check_layout(path); !same) return same;
+  }
+  return Ok{};
+}
+
+Result<> KernelDatapath::Impl::check_layout(const std::string& path) const {
+  const UniqueFd fd(bpf_obj_get(path.c_str()));
+  const __u32 zero = 0;
+  mw_settings found{};
+  if (!fd.valid() || bpf_map_lookup_elem(fd.get(), &zero, &found) != 0)
+    return sys_error(errno, "read " + path);
+  if (found.layout_hash == 0 || found.layout_hash == layout_hash(skeleton->obj)) return Ok{};
+  return Error{EINVAL, "the maps under " + options.bpffs_dir +
+                           " have another version's layout; the program that uses them goes on "
+                           "enforcing. To change over: mailweir detach, then start again"};
+}
+
+Result<> KernelDatapath::Impl::wrap_maps() {
+  const auto& maps = skeleton->maps;
+  if (auto ok = wrap_into(sources, maps.sources); !ok) return ok;
+  if (auto ok = wrap_into(blocklist, maps.blocklist); !ok) return ok;
+  if (auto ok = wrap_into(drops, maps.drops); !ok) return ok;
+  if (auto ok = wrap_into(hosts, maps.hosts); !ok) return ok;
+  if (auto ok = wrap_into(networks, maps.networks); !ok) return ok;
+  if (auto ok = wrap_into(ports, maps.ports); !ok) return ok;
+  if (auto ok = wrap_into(groups, maps.groups); !ok) return ok;
+  if (auto ok = wrap_into(settings_map, maps.settings); !ok) return ok;
+  return wrap_into(counters, maps.counters);
+}
+
+/// The seed outlives us: a new one would count every contact of every source again.
+Result<> KernelDatapath::Impl::start_settings() {
+  auto found = settings_map.get(0);
+  if (!found) return std::move(found).error();
+  if (*found) settings = **found;
+  if (settings.layout_hash == 0) {
+    settings.layout_hash = layout_hash(skeleton->obj);
+    if (::getrandom(&settings.hash_seed, sizeof(settings.hash_seed), 0) < 0)
+      return sys_error(errno, "draw a hash seed");
+  }
+  return write_settings();
+}
+
+KernelDatapath::KernelDatapath(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KernelDatapath::~KernelDatapath() = default;
+
+Result<std::unique_ptr<KernelDatapath>> KernelDatapath::load(const LoadOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  if (auto opened = impl->open(); !opened) return std::move(opened).error();
+  return std::unique_ptr<KernelDatapath>(new KernelDatapath(std::move(impl)));
+}
+
+/// New entries first, then the stale ones go: no address is without its entry meanwhile.
+template <typename K, typename Typed, typename Wanted>
+Result<> KernelDatapath::Impl::replace(const Map<K, mw_scope>& map, const Wanted& wanted,
+                                       Typed typed) {
+  auto keys = map.keys();
+  if (!keys) return std::move(keys).error();
+  const auto less = [](const K& a, const K& b) { return std::memcmp(&a, &b, sizeof(K)) < 0; };
+  std::vector<K> fresh;
+  for (const auto& [key, scope] : wanted) {
+    fresh.push_back(typed(key));
+    if (auto ok = map.put(fresh.back(), scope); !ok) return ok;
+  }
+  std::ranges::sort(fresh, less);
+  for (const K& key : *keys)
+    if (!std::ranges::binary_search(fresh, key, less))
+      if (auto ok = map.remove(key); !ok) return ok;
+  return Ok{};
+}
+
+Result<> KernelDatapath::apply(const Ruleset& rules) {
+  Impl& self = *impl_;
+  if (rules.groups.empty() || rules.groups.size() > MW_GROUPS)
+    return Error{EINVAL, "between 1 and " + std::to_string(MW_GROUPS) + " groups are possible"};
+  for (__u32 i = 0; i < rules.groups.size(); ++i)
+    if (auto ok = self.groups.put(i, rules.groups[i]); !ok) return ok;
+  if (auto ok = self.replace(self.hosts, rules.hosts, [](const mw_addr& key) { return key; }); !ok)
+    return ok;
+  if (auto ok = self.replace(self.networks, rules.networks, key_of); !ok) return ok;
+
+  std::vector<__u64> words(MW_PORT_WORDS);
+  const auto mark = [&](std::uint16_t port, __u64 role) {
+    words[port / 16] |= role << (port % 16 * 4);
+  };
+  for (const std::uint16_t port : rules.judged_ports) mark(port, MW_PORT_JUDGED);
+  for (const std::uint16_t port : rules.watched_ports) mark(port, MW_PORT_WATCHED);
+  for (__u32 i = 0; i < MW_PORT_WORDS; ++i) {
+    auto was = self.ports.get(i);
+    if (was && **was == words[i]) continue;
+    if (auto ok = self.ports.put(i, words[i]); !ok) return ok;
+  }
+
+  self.settings.brake = rules.brake;
+  self.settings.mode = rules.mode;
+  self.settings.ipv6_mask = mask_of(static_cast<std::uint8_t>(rules.ipv6_prefix));
+  self.settings.has_servers = rules.has_servers;
+  self.settings.dead_man_ns = static_cast<__u64>(rules.dead_man.count());
+  // Last: it makes every source look up its scope anew.
+  if (++self.settings.generation == 0) self.settings.generation = 1;
+  return self.write_settings();
+}
+
+Result<> KernelDatapath::beat(BootTime now) {
+  impl_->settings.heartbeat_ns = to_ns(now);
+  return impl_->write_settings();
+}
+
+std::uint32_t KernelDatapath::last_decision() const {
+  return impl_->settings.last_decision;
+}
+
+Result<> KernelDatapath::set_last_decision(std::uint32_t number) {
+  impl_->settings.last_decision = number;
+  return impl_->write_settings();
+}
+
+Result<> KernelDatapath::put_block(const mw_addr& source, const mw_block& block) {
+  auto put = impl_->blocklist.put(source, block);
+  if (!put && put.error().code == E2BIG)
+    return Error{E2BIG, "blocklist full (" + std::to_string(block_capacity()) +
+                            "): unblock some, or raise [maps] blocks"};
+  return put;
+}
+
+Result<> KernelDatapath::remove_block(const mw_addr& source) {
+  return impl_->blocklist.remove(source);
+}
+
+Result<std::vector<std::pair<mw_addr, mw_block>>> KernelDatapath::blocks() {
+  std::vector<std::pair<mw_addr, mw_block>> found;
+  auto read = impl_->blocklist.each(
+      [&](const mw_addr& source, const mw_block& block) { found.emplace_back(source, block); });
+  if (!read) return std::move(read).error();
+  return found;
+}
+
+Result<mw_drops> KernelDatapath::drops(const mw_addr& source) {
+  return impl_->drops.sum(source);
+}
+Result<> KernelDatapath::forget_drops(const mw_addr& source) {
+  return impl_->drops.remove(source);
+}
+
+Result<std::optional<mw_source>> KernelDatapath::source(const mw_addr& key) {
+  return impl_->sources.get(key);
+}
+
+Result<> KernelDatapath::each_source(
+    const std::function<void(const mw_addr&, const mw_source&)>& visit) {
+  return impl_->sources.each(visit);
+}
+
+Result<std::map<unsigned, mw_counters>> KernelDatapath::counters() {
+  std::map<unsigned, mw_counters> found;
+  for (const __u32 ifindex : impl_->counters.keys()) {
+    auto sum = impl_->counters.sum(ifindex);
+    if (!sum) return std::move(sum).error();
+    found[ifindex] = *sum;
+  }
+  return found;
+}
+
+std::uint32_t KernelDatapath::source_capacity() const {
+  return impl_->sources.capacity();
+}
+std::uint32_t KernelDatapath::block_capacity() const {
+  return impl_->blocklist.capacity();
+}
+int KernelDatapath::events_fd() const {
+  return ring_buffer__epoll_fd(impl_->ring.get());
+}
+
+void KernelDatapath::read_events(const std::function<void(const mw_event&)>& visit) {
+  impl_->visit_event = visit;
+  (void)ring_buffer__consume(impl_->ring.get());
+  impl_->visit_event = nullptr;
+}
+
+std::uint64_t KernelDatapath::events_lost() const {
+  return impl_->skeleton->bss->events_lost;
+}
+
+std::vector<Attachment> KernelDatapath::attach(const std::vector<std::string>& interfaces,
+                                               AttachChoice choice) {
+  return impl_->attacher->attach(interfaces, choice);
+}
+
+std::vector<Attachment> KernelDatapath::check_attached() {
+  return impl_->attacher->check();
+}
+
+const std::vector<std::string>& KernelDatapath::notes() const {
+  return impl_->notes;
+}
+
+Result<> KernelDatapath::set_virtual_now(BootTime now) {
+  impl_->settings.virtual_now_ns = to_ns(now);
+  return impl_->write_settings();
+}
+
+int KernelDatapath::program_fd(Program program) const {
+  const auto& programs = impl_->skeleton->progs;
+  return bpf_program__fd(program == Program::xdp  ? programs.limit_xdp
+                         : program == Program::tc ? programs.limit_tc
+                                                  : programs.limit_tc_ip);
+}
+
+std::string_view to_string(Hook hook) {
+  return hook == Hook::xdp ? "xdp" : hook == Hook::tc ? "tc" : "xdp-generic";
+}
+
+}  // namespace mailweir

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The Datapath that the product uses: loads the object, adopts the pinned maps, typed access.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "datapath/datapath.h"
+
+namespace mailweir {
+
+struct LoadOptions {
+  std::string bpffs_dir;  ///< empty: nothing is pinned (replay, tests of the program)
+  std::uint32_t sources = 65536;
+  std::uint32_t blocks = 131072;
+  bool virtual_clock = false;  ///< time is what set_virtual_now() says; never with pins
+};
+
+enum class Program : std::uint8_t { xdp, tc, tc_ip };
+
+class KernelDatapath final : public Datapath {
+ public:
+  /// Loads the program. Maps that are pinned under bpffs_dir are adopted with all they hold; maps
+  /// of another layout are refused and left as they are.
+  [[nodiscard]] static Result<std::unique_ptr<KernelDatapath>> load(const LoadOptions& options);
+  ~KernelDatapath() override;
+
+  Result<> apply(const Ruleset& rules) override;
+  Result<> beat(BootTime now) override;
+  std::uint32_t last_decision() const override;
+  Result<> set_last_decision(std::uint32_t number) override;
+  Result<> put_block(const mw_addr& source, const mw_block& block) override;
+  Result<> remove_block(const mw_addr& source) override;
+  Result<std::vector<std::pair<mw_addr, mw_block>>> blocks() override;
+  Result<mw_drops> drops(const mw_addr& source) override;
+  Result<> forget_drops(const mw_addr& source) override;
+  Result<std::optional<mw_source>> source(const mw_addr& key) override;
+  Result<> each_source(const std::function<void(const mw_addr&, const mw_source&)>& visit) override;
+  Result<std::map<unsigned, mw_counters>> counters() override;
+  std::uint32_t source_capacity() const override;
+  std::uint32_t block_capacity() const override;
+  int events_fd() const override;
+  void read_events(const std::function<void(const mw_event&)>& visit) override;
+  std::uint64_t events_lost() const override;
+  std::vector<Attachment> attach(const std::vector<std::string>& interfaces,
+                                 AttachChoice choice) override;
+  std::vector<Attachment> check_attached() override;
+
+  /// Warnings of the load: a map that kept its size though the configuration asks for another.
+  [[nodiscard]] const std::vector<std::string>& notes() const;
+  Result<> set_virtual_now(BootTime now);
+  [[nodiscard]] int program_fd(Program program) const;  ///< for BPF_PROG_TEST_RUN
+
+ private:
+  struct Impl;
+  explicit KernelDatapath(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One line naming the first capability that is missing, with errno EPERM.
+[[nodiscard]] Result<> check_privileges();
+
+/// Is the directory, or where it would be made, on a bpf filesystem that can be written?
+[[nodiscard]] Result<> check_bpffs(const std::string& bpffs_dir);
+
+}  // namespace mailweir

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/pins.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/time_text.h"
+#include "datapath/interface.h"
+#include "datapath/links.h"
+#include "datapath/map.h"
+
+namespace mailweir {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+template <typename M>
+struct Pinned {
+  UniqueFd fd;
+  M map;
+};
+
+template <typename M>
+Result<Pinned<M>> open_pinned(const std::string& path) {
+  Pinned<M> pinned{UniqueFd(bpf_obj_get(path.c_str())), {}};
+  if (!pinned.fd.valid()) return sys_error(errno, "open " + path);
+  auto map = M::wrap(pinned.fd.get());
+  if (!map) return std::move(map).error();
+  pinned.map = std::move(*map);
+  return pinned;
+}
+
+std::vector<Attachment> attachments_at(const std::string& links_dir) {
+  std::vector<Attachment> found;
+  for (const PinnedLink& link : pinned_links(links_dir)) {
+    if (link.kind == PinnedLink::Kind::clsact) continue;
+    Attachment each{.interface = interface_name(link.ifindex), .ifindex = link.ifindex};
+    if (each.interface.empty()) each.note = "the interface is gone";
+    describe(links_dir, each);
+    found.push_back(std::move(each));
+  }
+  return found;
+}
+
+json blocks_json(const Map<mw_addr, mw_block>& blocklist, BootTime now) {
+  std::uint64_t manual = 0;
+  std::uint64_t automatic = 0;
+  const auto read = blocklist.each([&](const mw_addr&, const mw_block& block) {
+    if (block.until_ns != 0 && block.until_ns <= to_ns(now)) return;
+    ++(block.reason == MW_REASON_MANUAL ? manual : automatic);
+  });
+  if (!read) return nullptr;
+  return {{"auto", automatic}, {"manual", manual}, {"capacity", blocklist.capacity()}};
+}
+
+constexpr const char* kMaps[] = {"sources", "blocklist", "drops",    "hosts",    "networks",
+                                 "ports",   "groups",    "settings", "counters", "events"};
+
+}  // namespace
+
+json interfaces_json(const std::vector<Attachment>& attachments) {
+  json list = json::array();
+  for (const Attachment& each : attachments) {
+    list.push_back({{"name", each.interface},
+                    {"ifindex", each.ifindex},
+                    {"hook", to_string(each.hook)},
+                    {"program_id", each.program_id},
+                    {"tag", each.tag},
+                    {"attached_since", each.attached ? json(rfc3339(each.since)) : json(nullptr)},
+                    {"adopted", each.adopted},
+                    {"state", each.attached       ? "attached"
+                              : each.ifindex == 0 ? "missing"
+                                                  : "detached"},
+                    {"note", each.note}});
+  }
+  return list;
+}
+
+std::vector<std::pair<std::string_view, mw_tally>> tallies(const mw_counters& counters) {
+  return {
+#define MW_VERDICT_PAIR(upper, lower) {#lower, counters.lower},
+      MW_VERDICTS(MW_VERDICT_PAIR)
+#undef MW_VERDICT_PAIR
+  };
+}
+
+json packets_json(const std::map<unsigned, mw_counters>& counters) {
+  json packets = json::object();
+  for (const auto& [ifindex, counted] : counters) {
+    std::string name = interface_name(ifindex);
+    if (name.empty()) name = "ifindex " + std::to_string(ifindex);
+    for (const auto& [verdict, tally] : tallies(counted))
+      packets[name][std::string(verdict)] = {{"enforced", tally.enforced}, {"would", tally.would}};
+  }
+  return packets;
+}
+
+Result<json> status_from_pins(const std::string& bpffs_dir) {
+  auto settings = open_pinned<Map<__u32, mw_settings>>(bpffs_dir + "/settings");
+  if (!settings) return std::move(settings).error();
+  auto set = settings->map.get(0);
+  if (!set) return std::move(set).error();
+  const Now now = SystemClock().now();
+
+  json status = {{"version", MAILWEIR_VERSION},
+                 {"node", nullptr},
+                 {"running", false},
+                 {"mode", (*set)->mode == MW_MODE_BLOCK      ? "block"
+                          : (*set)->mode == MW_MODE_THROTTLE ? "throttle"
+                                                             : "observe"},
+                 {"dead_man_seconds", (*set)->dead_man_ns / 1'000'000'000},
+                 {"heartbeat_seconds_ago", std::chrono::floor<std::chrono::seconds>(
+                                               now.boot - boot_time((*set)->heartbeat_ns))
+                                               .count()},
+                 {"interfaces", interfaces_json(attachments_at(bpffs_dir + "/links"))},
+                 {"rates", nullptr},
+                 {"problems", json::array({"the daemon is not running"})}};
+
+  if (auto counters = open_pinned<PerCpuMap<__u32, mw_counters>>(bpffs_dir + "/counters")) {
+    std::map<unsigned, mw_counters> sums;
+    for (const __u32 ifindex : counters->map.keys())
+      if (auto sum = counters->map.sum(ifindex)) sums[ifindex] = *sum;
+    status["packets"] = packets_json(sums);
+  }
+  if (auto blocks = open_pinned<Map<mw_addr, mw_block>>(bpffs_dir + "/blocklist"))
+    status["blocks"] = blocks_json(blocks->map, now.boot);
+  if (auto sources = open_pinned<Map<mw_addr, mw_source>>(bpffs_dir + "/sources")) {
+    std::uint64_t tracked = 0;
+    if (sources->map.each([&](const mw_addr&, const mw_source&) { ++tracked; }))
+      status["sources"] = {{"tracked", tracked}, {"capacity", sources->map.capacity()}};
+  }
+  return status;
+}
+
+Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
+  std::vector<std::string> removed;
+  const std::string links_dir = bpffs_dir + "/links";
+  // clsact last: its filters must be gone first.
+  for (const bool clsact : {false, true}) {
+    for (const PinnedLink& link : pinned_links(links_dir)) {
+      if ((link.kind == PinnedLink::Kind::clsact) != clsact) continue;
+      auto line = remove_link(link);
+      if (!line) return std::move(line).error();
+      removed.push_back(std::move(*line));
+    }
+  }
+  for (const char* map : kMaps) {
+    const std::string path = bpffs_dir + "/" + map;
+    if (::unlink(path.c_str()) == 0)
+      removed.push_back("map " + path);
+    else if (errno != ENOENT)
+      return sys_error(errno, "remove " + path);
+  }
+  for (const std::string& directory : {links_dir, bpffs_dir}) {
+    if (::rmdir(directory.c_str()) == 0)
+      removed.push_back("directory " + directory);
+    else if (errno != ENOENT)
+      return sys_error(errno, "remove " + directory);
+  }
+  return removed;
+}
+
+}  // namespace mailweir

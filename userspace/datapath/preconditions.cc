@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What must hold before anything is loaded: capabilities, and a bpf filesystem to pin on.
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "datapath/kernel_datapath.h"
+
+namespace mailweir {
+
+Result<> check_privileges() {
+  struct Needed {
+    unsigned bit;
+    const char* name;
+    const char* what_for;
+  };
+  static constexpr Needed kNeeded[] = {
+      {CAP_NET_ADMIN, "CAP_NET_ADMIN", "attach it, and write iptables rules"},
+      {CAP_BPF, "CAP_BPF", "load the kernel program"},
+      {CAP_PERFMON, "CAP_PERFMON", "load a program that computes with packet pointers"}};
+
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3]{};
+  if (::syscall(SYS_capget, &header, sets) != 0) return sys_error(errno, "read own capabilities");
+  const auto has = [&](unsigned bit) { return (sets[bit / 32].effective >> (bit % 32) & 1) != 0; };
+  // CAP_SYS_ADMIN has always included the two younger ones.
+  for (const Needed& needed : kNeeded)
+    if (!has(needed.bit) && !(needed.bit != CAP_NET_ADMIN && has(CAP_SYS_ADMIN)))
+      return Error{EPERM, std::string("not permitted: ") + needed.name + " is missing (needed to " +
+                              needed.what_for + "); run as root, or by the systemd unit"};
+  return Ok{};
+}
+
+Result<> check_bpffs(const std::string& bpffs_dir) {
+  std::filesystem::path existing = bpffs_dir;
+  std::error_code ignored;
+  while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path())
+    existing = existing.parent_path();
+
+  struct statfs found {};
+  if (::statfs(existing.c_str(), &found) != 0) return sys_error(errno, "look at " + bpffs_dir);
+  if (static_cast<unsigned long>(found.f_type) != BPF_FS_MAGIC)
+    return Error{ENOTDIR, "bpffs_dir " + bpffs_dir + ": no bpf filesystem is mounted there; " +
+                              "mount -t bpf bpf /sys/fs/bpf"};
+  if ((static_cast<unsigned long>(found.f_flags) & ST_RDONLY) != 0)
+    return Error{EROFS, "bpffs_dir " + bpffs_dir + ": the bpf filesystem is read-only; " +
+                            "mount -o remount,rw " + existing.string()};
+  return Ok{};
+}
+
+}  // namespace mailweir
