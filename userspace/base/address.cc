@@ -19,16 +19,16 @@ bool is_ipv4(const mw_addr& addr) {
 
 Result<mw_addr> parse_address(std::string_view text) {
   const std::string terminated(text);
+  // To inet_pton a NUL byte is the end; what stands after it must not be overlooked.
+  const bool whole = text.find('\0') == std::string_view::npos;
   mw_addr addr{};
   in_addr ipv4{};
-  if (::inet_pton(AF_INET, terminated.c_str(), &ipv4) == 1) {
+  if (whole && ::inet_pton(AF_INET, terminated.c_str(), &ipv4) == 1) {
     std::memcpy(addr.bytes, kMappedPrefix, sizeof(kMappedPrefix));
     std::memcpy(addr.bytes + sizeof(kMappedPrefix), &ipv4, sizeof(ipv4));
     return addr;
   }
-  if (terminated.size() == text.size() &&
-      ::inet_pton(AF_INET6, terminated.c_str(), addr.bytes) == 1)
-    return addr;
+  if (whole && ::inet_pton(AF_INET6, terminated.c_str(), addr.bytes) == 1) return addr;
   return Error{EINVAL, "'" + terminated + "' is not an IP address"};
 }
 

@@ -3,6 +3,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <span>
 
 #include "base/time_text.h"
@@ -24,6 +25,7 @@ constexpr Word<EndCause> kEndCauses[] = {{EndCause::expired, "expired"},
                                          {EndCause::unblocked, "unblocked"},
                                          {EndCause::allowed, "allowed"},
                                          {EndCause::mode, "mode"},
+                                         {EndCause::replaced, "replaced"},
                                          {EndCause::removed, "removed"}};
 
 template <typename E>
@@ -69,7 +71,10 @@ std::optional<EndCause> parse_end_cause(std::string_view text) {
 }
 
 std::string Evidence::sentence() const {
-  const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(last_seen - first_seen);
+  // However long the source is known: what was counted lies in the last two slices.
+  constexpr auto window = std::chrono::nanoseconds(2 * MW_SLICE_NS);
+  const auto span = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::clamp<std::chrono::nanoseconds>(last_seen - first_seen, {}, window));
   const std::string time = span < std::chrono::seconds(60)
                                ? fmt::format("{:.1f} s", static_cast<double>(span.count()) / 1000)
                                : duration_text(std::chrono::floor<std::chrono::seconds>(span));

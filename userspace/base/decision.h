@@ -38,7 +38,9 @@ struct Evidence {
 };
 
 /// Why a decision ended.
-enum class EndCause : std::uint8_t { expired, unblocked, allowed, mode, removed };
+///   replaced: another decision about the same source took over
+///   removed: the kernel's entry was deleted by hand, or could not be made
+enum class EndCause : std::uint8_t { expired, unblocked, allowed, mode, replaced, removed };
 [[nodiscard]] std::string_view to_string(EndCause cause);
 [[nodiscard]] std::optional<EndCause> parse_end_cause(std::string_view text);
 

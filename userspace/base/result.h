@@ -40,7 +40,8 @@ class [[nodiscard]] Result {
   [[nodiscard]] explicit operator bool() const { return state_.index() == 0; }
   [[nodiscard]] T& operator*() & { return std::get<0>(state_); }
   [[nodiscard]] const T& operator*() const& { return std::get<0>(state_); }
-  [[nodiscard]] T&& operator*() && { return std::get<0>(std::move(state_)); }
+  /// By value, so that `for (x : *call())` does not outlive what it walks.
+  [[nodiscard]] T operator*() && { return std::get<0>(std::move(state_)); }
   [[nodiscard]] T* operator->() { return &std::get<0>(state_); }
   [[nodiscard]] const T* operator->() const { return &std::get<0>(state_); }
   [[nodiscard]] const Error& error() const& { return std::get<1>(state_); }

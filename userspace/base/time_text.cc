@@ -83,7 +83,15 @@ std::optional<WallTime> parse_rfc3339(std::string_view text) {
   const std::string terminated(text);
   const char* end = ::strptime(terminated.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
-  return std::chrono::system_clock::from_time_t(::timegm(&parts));
+  const seconds since_epoch(::timegm(&parts));
+  // The nanoseconds of WallTime last from 1677 to 2262.
+  if (since_epoch <= std::chrono::ceil<seconds>(WallTime::min().time_since_epoch()) ||
+      since_epoch >= std::chrono::floor<seconds>(WallTime::max().time_since_epoch()))
+    return std::nullopt;
+  // strptime takes 31 February, blanks and lone digits; none of them comes back the same.
+  const WallTime time(since_epoch);
+  if (rfc3339(time) != text) return std::nullopt;
+  return time;
 }
 
 std::string local_text(WallTime time) {
