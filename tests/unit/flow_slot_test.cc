@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// bpf/limit.h on the host: the flow slots of a source, and which SYN is a real retransmission.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "bpf/limit.h"
+
+namespace mailweir {
+namespace {
+
+constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kSecond = 1000 * kMs;
+constexpr std::uint64_t kTick = 1ULL << MW_FLOW_TICK_SHIFT;
+constexpr std::uint64_t kNow = 1000 * kSecond;
+
+TEST(FlowWord, KeepsTagTimeRetriesAndState) {
+  for (const auto state : {MW_FLOW_FREE, MW_FLOW_OPEN, MW_FLOW_HELD})
+    for (const std::uint32_t retries : {0U, 1U, 6U, 15U})
+      for (const std::uint32_t tag : {0U, 1U, 0xdeadbeefU, 0xffffffffU})
+        for (const std::uint64_t now : {0UL, kNow, kTick * MW_FLOW_TICKS_MASK}) {
+          const std::uint64_t word = mw_flow_word(tag, now, retries, state);
+          EXPECT_EQ(tag, word >> 32);
+          EXPECT_EQ(state, mw_flow_state(word));
+          EXPECT_EQ(retries, mw_flow_retries(word));
+          EXPECT_EQ(0U, mw_flow_age_ticks(word, now));
+        }
+}
+
+TEST(FlowWord, TellsItsAgeOverTheWrapOfTheClock) {
+  constexpr std::uint64_t kWrap = (MW_FLOW_TICKS_MASK + 1ULL) * kTick;
+  for (const std::uint64_t start : {kTick, kWrap - kTick, kWrap, 3 * kWrap - kTick})
+    for (const std::uint64_t age : {0ULL, 1ULL, 2ULL, 5000ULL, 0xffffffULL})
+      EXPECT_EQ(age,
+                mw_flow_age_ticks(mw_flow_word(1, start, 0, MW_FLOW_OPEN), start + age * kTick));
+
+  const std::uint64_t word = mw_flow_word(1, kNow, 0, MW_FLOW_OPEN);
+  EXPECT_EQ(0U, mw_flow_age_ticks(word, kNow + kWrap)) << "4.9 hours look like nothing: documented";
+}
+
+TEST(FlowRetry, IsWhatAStackSendsAndNothingElse) {
+  struct Case {
+    const char* what;
+    std::uint64_t after_ns;
+    std::uint32_t retries;
+    bool retry;
+  };
+  constexpr Case kCases[] = {
+      {"at once", 0, 0, false},
+      {"a flood's repetition", 10 * kMs, 0, false},
+      {"just too early", 498 * kMs, 0, false},
+      {"as early as any stack", 500 * kMs, 0, true},
+      {"Linux, first", kSecond, 0, true},
+      {"Linux, sixth", 32 * kSecond, 5, true},
+      {"one too many", 64 * kSecond, 6, false},
+      {"far too many", 64 * kSecond, 15, false},
+      {"the last moment", 129 * kSecond, 0, true},
+      {"a flow of its own", 131 * kSecond, 0, false},
+      {"an hour later", 3600 * kSecond, 0, false},
+  };
+  for (const Case& tested : kCases) {
+    const std::uint64_t word = mw_flow_word(7, kNow, tested.retries, MW_FLOW_OPEN);
+    EXPECT_EQ(tested.retry, mw_flow_is_retry(word, kNow + tested.after_ns)) << tested.what;
+  }
+}
+
+TEST(FlowRetry, IsAllowedFrom500MsOnWhereverInATickTheFirstSynFell) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 100'000; ++i) {
+    const std::uint64_t start = kNow + random() % (100 * kSecond);
+    const std::uint64_t word = mw_flow_word(7, start, 0, MW_FLOW_OPEN);
+    ASSERT_TRUE(mw_flow_is_retry(word, start + 500 * kMs)) << start;
+    ASSERT_FALSE(mw_flow_is_retry(word, start + 498 * kMs)) << start;
+  }
+}
+
+TEST(FlowRetry, IsNotSeenInAReadingOlderThanTheSlot) {
+  const std::uint64_t word = mw_flow_word(7, kNow, 0, MW_FLOW_OPEN);
+  EXPECT_FALSE(mw_flow_is_retry(word, kNow - kSecond));
+  EXPECT_TRUE(mw_flow_is_retry(word, kNow + kSecond));
+}
+
+constexpr std::uint32_t kSet = 5;  ///< the tags below all fall into this set
+constexpr std::uint32_t kFirst = kSet * MW_FLOW_WAYS;
+constexpr std::uint32_t kTag = 0xabc0 + kSet, kOther = 0x1230 + kSet, kThird = 0x4560 + kSet;
+static_assert(MW_FLOW_SLOTS / MW_FLOW_WAYS == 16 && MW_FLOW_WAYS == 2);
+
+struct Slot {
+  std::uint32_t tag = 0;
+  enum mw_flow_state state = MW_FLOW_FREE;
+  std::uint64_t age_ns = 0;
+};
+
+mw_flow_place find(const Slot& left, const Slot& right, std::uint32_t tag, bool may_evict) {
+  mw_source source{};
+  for (int way = 0; way < 2; ++way) {
+    const Slot& slot = way == 0 ? left : right;
+    source.flows[kFirst + way].word = mw_flow_word(slot.tag, kNow - slot.age_ns, 0, slot.state);
+  }
+  return mw_flow_find(&source, tag, kNow, may_evict);
+}
+
+TEST(FlowFind, GivesUpAFreeSlotThenAHeldOneThenTheOldest) {
+  constexpr std::uint64_t kOldest = MW_FLOW_TICKS_MASK * kTick;
+  struct Case {
+    const char* what;
+    Slot left, right;
+    std::uint32_t evicting, keeping;  ///< the way; 2: none
+  };
+  const Case kCases[] = {
+      {"both free", {}, {}, 0, 0},
+      {"the right one free", {kOther, MW_FLOW_OPEN, kSecond}, {}, 1, 1},
+      {"free before held", {kOther, MW_FLOW_HELD, kSecond}, {}, 1, 1},
+      {"held before open", {kOther, MW_FLOW_OPEN, kSecond}, {kThird, MW_FLOW_HELD, 0}, 1, 1},
+      {"held before the oldest open one",
+       {kOther, MW_FLOW_OPEN, kOldest},
+       {kThird, MW_FLOW_HELD, 0},
+       1,
+       1},
+      {"both held", {kOther, MW_FLOW_HELD, 0}, {kThird, MW_FLOW_HELD, kSecond}, 0, 0},
+      {"the left one older",
+       {kOther, MW_FLOW_OPEN, 2 * kSecond},
+       {kThird, MW_FLOW_OPEN, kSecond},
+       0,
+       2},
+      {"the right one older",
+       {kOther, MW_FLOW_OPEN, kSecond},
+       {kThird, MW_FLOW_OPEN, 2 * kSecond},
+       1,
+       2},
+      {"both new", {kOther, MW_FLOW_OPEN, 0}, {kThird, MW_FLOW_OPEN, 0}, 0, 2},
+  };
+  for (const Case& tested : kCases) {
+    const auto index = [](std::uint32_t way) { return way == 2 ? MW_FLOW_SLOTS : kFirst + way; };
+    const mw_flow_place evicting = find(tested.left, tested.right, kTag, true);
+    EXPECT_FALSE(evicting.found) << tested.what;
+    EXPECT_EQ(index(tested.evicting), evicting.index) << tested.what;
+    const mw_flow_place keeping = find(tested.left, tested.right, kTag, false);
+    EXPECT_FALSE(keeping.found) << tested.what;
+    EXPECT_EQ(index(tested.keeping), keeping.index) << tested.what << ", a held SYN";
+  }
+}
+
+TEST(FlowFind, FindsTheFlowsOwnSlotWhateverElseIsFree) {
+  for (const bool may_evict : {false, true})
+    for (const auto state : {MW_FLOW_OPEN, MW_FLOW_HELD}) {
+      const mw_flow_place right = find({}, {kTag, state, kSecond}, kTag, may_evict);
+      EXPECT_TRUE(right.found);
+      EXPECT_EQ(kFirst + 1, right.index);
+      const mw_flow_place left =
+          find({kTag, state, 0}, {kOther, MW_FLOW_OPEN, kSecond}, kTag, may_evict);
+      EXPECT_TRUE(left.found);
+      EXPECT_EQ(kFirst, left.index);
+    }
+  EXPECT_FALSE(find({kTag, MW_FLOW_FREE, 0}, {}, kTag, true).found) << "a freed slot";
+}
+
+TEST(FlowFind, DoesNotTakeAnEmptySlotForTheFlowWithTagZero) {
+  const mw_source source{};
+  EXPECT_FALSE(mw_flow_find(&source, 0, kNow, 1).found);
+}
+
+TEST(FlowFind, UsesEverySetAndStaysWithinTheSlots) {
+  mw_source source{};
+  std::set<std::uint32_t> used;
+  for (std::uint32_t tag = 1; tag <= 10'000; ++tag) {
+    const mw_flow_place place = mw_flow_find(&source, tag, kNow + tag * kSecond, 1);
+    ASSERT_LT(place.index, static_cast<std::uint32_t>(MW_FLOW_SLOTS));
+    ASSERT_EQ(tag % 16, place.index / MW_FLOW_WAYS);
+    source.flows[place.index].word = mw_flow_word(tag, kNow + tag * kSecond, 0, MW_FLOW_OPEN);
+    used.insert(place.index);
+  }
+  EXPECT_EQ(static_cast<std::size_t>(MW_FLOW_SLOTS), used.size());
+  for (std::uint32_t tag = 10'000; tag > 10'000 - MW_FLOW_SLOTS; --tag)
+    EXPECT_TRUE(mw_flow_find(&source, tag, kNow + 10'001 * kSecond, 1).found)
+        << "the youngest " << MW_FLOW_SLOTS << " are kept";
+}
+
+}  // namespace
+}  // namespace mailweir

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "store/rows.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace mailweir::rows {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* kInsertDecision = R"(
+INSERT INTO decisions VALUES (:number, :node, :source, :ipv6_prefix, :origin, :would, :since, :until,
+  :by, :reason, :syns, :networks, :braked, :limited, :first_seen, :last_seen, :ended, :end_cause,
+  :dropped_packets, :dropped_bytes))";
+constexpr const char* kUpdateDecision = R"(
+UPDATE decisions SET until_ms = :until, ended_ms = :ended, end_cause = :end_cause,
+  dropped_packets = :dropped_packets, dropped_bytes = :dropped_bytes WHERE number = :number)";
+std::int64_t to_ms(WallTime time) {
+  return std::chrono::floor<milliseconds>(time.time_since_epoch()).count();
+}
+
+void bind_time(SQLite::Statement& statement, const char* name,
+               const std::optional<WallTime>& time) {
+  if (time)
+    statement.bind(name, to_ms(*time));
+  else
+    statement.bind(name);
+}
+
+void bind_count(SQLite::Statement& statement, const char* name, std::uint64_t count) {
+  constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
+  statement.bind(name, static_cast<std::int64_t>(std::min(count, most)));
+}
+
+/// What update() may change, and add() writes too.
+void bind_outcome(SQLite::Statement& statement, const Decision& decision) {
+  statement.bind(":number", decision.number);
+  bind_time(statement, ":until", decision.until);
+  bind_time(statement, ":ended", decision.ended);
+  if (decision.end_cause)
+    statement.bind(":end_cause", std::string(to_string(*decision.end_cause)));
+  else
+    statement.bind(":end_cause");
+  bind_count(statement, ":dropped_packets", decision.dropped_packets);
+  bind_count(statement, ":dropped_bytes", decision.dropped_bytes);
+}
+
+/// Without evidence its columns stay NULL.
+void bind_evidence(SQLite::Statement& statement, const Evidence& evidence) {
+  statement.bind(":syns", evidence.syns);
+  statement.bind(":networks", evidence.networks);
+  statement.bind(":braked", evidence.braked);
+  statement.bind(":limited", evidence.limited);
+  bind_time(statement, ":first_seen", evidence.first_seen);
+  bind_time(statement, ":last_seen", evidence.last_seen);
+}
+
+void insert_one(SQLite::Statement& statement, const Decision& decision) {
+  statement.reset();
+  statement.clearBindings();
+  statement.bind(":node", decision.node);
+  statement.bind(":source", to_string(decision.source));
+  statement.bind(":ipv6_prefix", static_cast<int>(decision.ipv6_prefix));
+  statement.bind(":origin", std::string(to_string(decision.origin)));
+  statement.bind(":would", static_cast<int>(decision.would));
+  bind_time(statement, ":since", decision.since);
+  statement.bind(":by", decision.by);
+  statement.bind(":reason", decision.reason);
+  if (decision.evidence) bind_evidence(statement, *decision.evidence);
+  bind_outcome(statement, decision);
+  statement.exec();
+}
+
+/// Reads the columns of a row by name; what cannot be ours is Unreadable.
+class Row {
+ public:
+  explicit Row(SQLite::Statement& statement) : statement_(statement) {}
+
+  [[nodiscard]] bool has(const char* name) { return !statement_.getColumn(name).isNull(); }
+  [[nodiscard]] std::string text(const char* name) {
+    return statement_.getColumn(name).getString();
+  }
+  [[nodiscard]] std::int64_t integer(const char* name) {
+    return statement_.getColumn(name).getInt64();
+  }
+
+  template <typename T>
+  [[nodiscard]] T count(const char* name) {
+    const std::int64_t value = integer(name);
+    if (!std::in_range<T>(value)) throw unreadable(name);
+    return static_cast<T>(value);
+  }
+  [[nodiscard]] WallTime time(const char* name) {
+    constexpr std::int64_t most =
+        std::chrono::floor<milliseconds>(WallTime::max().time_since_epoch()).count();
+    const std::int64_t value = integer(name);
+    if (value > most || value < -most) throw unreadable(name);
+    return WallTime(milliseconds(value));
+  }
+  [[nodiscard]] std::optional<WallTime> optional_time(const char* name) {
+    return has(name) ? std::optional(time(name)) : std::nullopt;
+  }
+  template <typename Parse>
+  [[nodiscard]] auto parsed(const char* name, Parse parse) {
+    auto value = parse(text(name));
+    if (!value) throw unreadable(name);
+    return *value;
+  }
+
+ private:
+  [[nodiscard]] Unreadable unreadable(const char* name) {
+    return {fmt::format("{} '{}' of row {} means nothing", name, text(name),
+                        statement_.getColumn(0).getString())};
+  }
+
+  SQLite::Statement& statement_;
+};
+
+Decision read_decision(Row row) {
+  Decision decision;
+  decision.node = row.text("node");
+  decision.number = row.count<std::uint32_t>("number");
+  decision.source = row.parsed("source", parse_address);
+  decision.ipv6_prefix = row.count<std::uint8_t>("ipv6_prefix");
+  decision.origin = row.parsed("origin", parse_origin);
+  decision.would = row.integer("would") != 0;
+  decision.since = row.time("since_ms");
+  decision.until = row.optional_time("until_ms");
+  decision.by = row.text("decided_by");
+  decision.reason = row.text("reason");
+  if (row.has("syns"))
+    decision.evidence = {.syns = row.count<std::uint32_t>("syns"),
+                         .networks = row.count<std::uint32_t>("networks"),
+                         .braked = row.count<std::uint32_t>("braked"),
+                         .limited = row.count<std::uint32_t>("limited"),
+                         .first_seen = row.time("first_seen_ms"),
+                         .last_seen = row.time("last_seen_ms")};
+  decision.ended = row.optional_time("ended_ms");
+  if (row.has("end_cause")) decision.end_cause = row.parsed("end_cause", parse_end_cause);
+  decision.dropped_packets = row.count<std::uint64_t>("dropped_packets");
+  decision.dropped_bytes = row.count<std::uint64_t>("dropped_bytes");
+  return decision;
+}
+
+std::vector<Decision> read_decisions(SQLite::Statement& select) {
+  std::vector<Decision> decisions;
+  while (select.executeStep()) decisions.push_back(read_decision(Row(select)));
+  return decisions;
+}
+
+}  // namespace
+
+std::uint32_t last_number(SQLite::Database& database) {
+  SQLite::Statement select(database, "SELECT name, value FROM meta WHERE name = 'last_number'");
+  if (!select.executeStep()) throw Unreadable{"last_number is missing"};
+  return Row(select).count<std::uint32_t>("value");
+}
+
+void insert(SQLite::Database& database, const std::vector<Decision>& decisions) {
+  SQLite::Statement add(database, kInsertDecision);
+  SQLite::Statement raise(database,
+                          "UPDATE meta SET value = max(value, ?) WHERE name = 'last_number'");
+  for (const Decision& decision : decisions) {
+    insert_one(add, decision);
+    raise.reset();
+    raise.bind(1, decision.number);
+    raise.exec();
+  }
+}
+
+bool update(SQLite::Database& database, const Decision& decision) {
+  SQLite::Statement change(database, kUpdateDecision);
+  bind_outcome(change, decision);
+  return change.exec() == 1;
+}
+
+std::vector<Decision> open_decisions(SQLite::Database& database) {
+  SQLite::Statement select(database,
+                           "SELECT * FROM decisions WHERE ended_ms IS NULL ORDER BY number");
+  return read_decisions(select);
+}
+
+std::vector<Decision> history(SQLite::Database& database, const mw_addr& source, WallTime since) {
+  SQLite::Statement select(database,
+                           "SELECT * FROM decisions WHERE source = ? AND since_ms >= ? "
+                           "ORDER BY since_ms DESC, number DESC");
+  select.bind(1, to_string(source));
+  select.bind(2, to_ms(since));
+  return read_decisions(select);
+}
+
+void put_allow_edit(SQLite::Database& database, const AllowEdit& edit) {
+  SQLite::Statement put(database, "INSERT OR REPLACE INTO allow_edits VALUES (?, ?, ?, ?)");
+  put.bind(1, to_string(edit.prefix));
+  put.bind(2, edit.by);
+  put.bind(3, edit.reason);
+  put.bind(4, to_ms(edit.since));
+  put.exec();
+}
+
+bool remove_allow_edit(SQLite::Database& database, const Prefix& prefix) {
+  SQLite::Statement remove(database, "DELETE FROM allow_edits WHERE network = ?");
+  remove.bind(1, to_string(prefix));
+  return remove.exec() == 1;
+}
+
+std::vector<AllowEdit> allow_edits(SQLite::Database& database) {
+  SQLite::Statement select(database, "SELECT * FROM allow_edits");
+  std::vector<AllowEdit> edits;
+  while (select.executeStep()) {
+    Row row(select);
+    edits.push_back({row.parsed("network", parse_prefix), row.text("added_by"), row.text("reason"),
+                     row.time("since_ms")});
+  }
+  std::sort(edits.begin(), edits.end(),
+            [](const AllowEdit& a, const AllowEdit& b) { return a.prefix < b.prefix; });
+  return edits;
+}
+
+void put_mode_order(SQLite::Database& database, const ModeOrder& order) {
+  SQLite::Statement put(database, "INSERT OR REPLACE INTO mode_order VALUES (1, ?, ?, ?, ?)");
+  put.bind(1, std::string(to_string(order.mode)));
+  put.bind(2, std::string(to_string(order.file_mode)));
+  put.bind(3, order.by);
+  put.bind(4, to_ms(order.since));
+  put.exec();
+}
+
+std::optional<ModeOrder> mode_order(SQLite::Database& database) {
+  SQLite::Statement select(database, "SELECT * FROM mode_order");
+  if (!select.executeStep()) return std::nullopt;
+  Row row(select);
+  return ModeOrder{row.parsed("mode", parse_mode), row.parsed("file_mode", parse_mode),
+                   row.text("ordered_by"), row.time("since_ms")};
+}
+
+}  // namespace mailweir::rows

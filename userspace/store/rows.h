@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Decisions, allowlist edits and the mode order, to and from their rows. No transaction is begun
+// here; all of it throws SQLite::Exception, and the reading Unreadable too.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+
+namespace mailweir::rows {
+
+/// A row that mailweir cannot have written: damage.
+struct Unreadable {
+  std::string why;
+};
+
+[[nodiscard]] std::uint32_t last_number(SQLite::Database& database);
+
+/// Raises last_number too.
+void insert(SQLite::Database& database, const std::vector<Decision>& decisions);
+/// False: there is no decision of that number.
+[[nodiscard]] bool update(SQLite::Database& database, const Decision& decision);
+[[nodiscard]] std::vector<Decision> open_decisions(SQLite::Database& database);
+[[nodiscard]] std::vector<Decision> history(SQLite::Database& database, const mw_addr& source,
+                                            WallTime since);
+
+void put_allow_edit(SQLite::Database& database, const AllowEdit& edit);
+[[nodiscard]] bool remove_allow_edit(SQLite::Database& database, const Prefix& prefix);
+[[nodiscard]] std::vector<AllowEdit> allow_edits(SQLite::Database& database);
+
+void put_mode_order(SQLite::Database& database, const ModeOrder& order);
+[[nodiscard]] std::optional<ModeOrder> mode_order(SQLite::Database& database);
+
+}  // namespace mailweir::rows

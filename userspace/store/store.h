@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The durable record (SQLite, WAL, synchronous=FULL): decisions, allowlist edits, the mode that a
+// person set. What a call has acknowledged survives a crash and a power cut. Times are kept as
+// milliseconds, UTC; what is finer is cut off.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/decision.h"
+#include "base/result.h"
+
+namespace mailweir {
+
+/// An allowlist entry that was added by command (not by a file).
+struct AllowEdit {
+  Prefix prefix;
+  std::string by;
+  std::string reason;
+  WallTime since;
+};
+
+/// A mode set by command, and what the file said then: if the file changes, the file wins.
+struct ModeOrder {
+  Mode mode = Mode::observe;
+  Mode file_mode = Mode::observe;
+  std::string by;
+  WallTime since;
+};
+
+/// One owner, one thread. A call waits at most 2 s for another process's lock, then fails (EBUSY).
+class Store {
+ public:
+  /// Makes or opens STATE_DIR/mailweir.db. A damaged file is moved to mailweir.db.corrupt-<UTC>
+  /// and a new one begun; note() tells. A newer schema than ours is an error that says so.
+  [[nodiscard]] static Result<Store> open(const std::string& state_dir);
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  /// One line for the operator: a damaged file was moved aside, or the disk is full and the reserve
+  /// (STATE_DIR/mailweir.reserve) is spent or missing. Empty if all is well; a write may change it.
+  [[nodiscard]] const std::string& note() const;
+
+  /// The highest decision number ever given out by this record; 0 if none.
+  [[nodiscard]] Result<std::uint32_t> last_number() const;
+  /// Adds the decisions, all or none.
+  [[nodiscard]] Result<> add(const std::vector<Decision>& decisions);
+  /// Writes until, ended, end_cause and the drop counts of a decision that was added before.
+  [[nodiscard]] Result<> update(const Decision& decision);
+  /// Not ended. Those past their time are among them: who expires them says so by update().
+  [[nodiscard]] Result<std::vector<Decision>> open_decisions() const;
+  /// All decisions about the source since then, newest first, ended or not.
+  [[nodiscard]] Result<std::vector<Decision>> history(const mw_addr& source, WallTime since) const;
+
+  [[nodiscard]] Result<> allow_add(const AllowEdit& edit);  ///< replaces one of the same prefix
+  [[nodiscard]] Result<bool> allow_remove(const Prefix& prefix);  ///< false: it was not there
+  [[nodiscard]] Result<std::vector<AllowEdit>> allow_edits() const;
+
+  [[nodiscard]] Result<> set_mode_order(const ModeOrder& order);
+  [[nodiscard]] Result<std::optional<ModeOrder>> mode_order() const;
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mailweir
