@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The two seams as values a test can set: a kernel that only remembers, and a clock that stands.
+#pragma once
+
+#include <map>
+
+#include "base/clock.h"
+#include "datapath/datapath.h"
+
+namespace mailweir {
+
+class FakeClock final : public Clock {
+ public:
+  Now now() const override { return now_; }
+  void advance(std::chrono::nanoseconds by) {
+    now_.boot += by;
+    now_.wall += std::chrono::duration_cast<WallTime::duration>(by);
+  }
+  /// Somebody sets the wall clock; boot time does not care.
+  void step_wall(std::chrono::seconds by) { now_.wall += by; }
+
+ private:
+  Now now_{BootTime(std::chrono::hours(1)),
+           WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 24) + std::chrono::hours(13))};
+};
+
+class FakeDatapath final : public Datapath {
+ public:
+  Result<> apply(const Ruleset& rules) override {
+    applied = rules;
+    return Ok{};
+  }
+  Result<> beat(BootTime now) override {
+    heartbeat = now;
+    return Ok{};
+  }
+  std::uint32_t last_decision() const override { return last_number; }
+  Result<> set_last_decision(std::uint32_t number) override {
+    last_number = number;
+    return Ok{};
+  }
+  Result<> put_block(const mw_addr& source, const mw_block& block) override {
+    if (blocklist.size() >= capacity && !blocklist.contains(source))
+      return Error{E2BIG, "blocklist full"};
+    blocklist[source] = block;
+    return Ok{};
+  }
+  Result<> remove_block(const mw_addr& source) override {
+    blocklist.erase(source);
+    return Ok{};
+  }
+  Result<std::vector<std::pair<mw_addr, mw_block>>> blocks() override {
+    return std::vector<std::pair<mw_addr, mw_block>>(blocklist.begin(), blocklist.end());
+  }
+  Result<mw_drops> drops(const mw_addr& source) override { return dropped[source]; }
+  Result<> forget_drops(const mw_addr& source) override {
+    dropped.erase(source);
+    return Ok{};
+  }
+  Result<std::optional<mw_source>> source(const mw_addr& key) override {
+    const auto found = sources.find(key);
+    return found == sources.end() ? std::optional<mw_source>() : std::optional(found->second);
+  }
+  Result<> each_source(const std::function<void(const mw_addr&, const mw_source&)>& visit) override {
+    for (const auto& [key, source] : sources) visit(key, source);
+    return Ok{};
+  }
+  Result<std::map<unsigned, mw_counters>> counters() override {
+    return std::map<unsigned, mw_counters>{};
+  }
+  std::uint32_t source_capacity() const override { return 65536; }
+  std::uint32_t block_capacity() const override { return capacity; }
+  int events_fd() const override { return -1; }
+  void read_events(const std::function<void(const mw_event&)>&) override {}
+  std::uint64_t events_lost() const override { return 0; }
+  std::vector<Attachment> attach(const std::vector<std::string>&, AttachChoice) override { return {}; }
+  std::vector<Attachment> check_attached() override { return {}; }
+
+  Ruleset applied;
+  BootTime heartbeat;
+  std::uint32_t last_number = 0;
+  std::uint32_t capacity = 8;
+  std::map<mw_addr, mw_block> blocklist;
+  std::map<mw_addr, mw_drops> dropped;
+  std::map<mw_addr, mw_source> sources;
+};
+
+}  // namespace mailweir

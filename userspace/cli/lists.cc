@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Verbs that print a table: top, blocks, events.
+#include <spdlog/fmt/fmt.h>
+
+#include <ostream>
+
+#include "base/time_text.h"
+#include "cli/body.h"
+#include "cli/verbs.h"
+
+namespace mailweir {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds kLongPoll{25};
+
+const std::vector<CsvColumn> kSourceColumns = {
+    {"source"},
+    {"state"},
+    {"mode"},
+    {"first_seen"},
+    {"last_seen"},
+    {"window", "syns"},
+    {"window", "networks"},
+    {"window", "braked"},
+    {"window", "limited"},
+    {"total", "syns"},
+    {"total", "dropped"},
+    {"dropped_packets"},
+    {"dropped_bytes"},
+};
+const std::vector<CsvColumn> kDecisionColumns = {{"source"},
+                                                 {"id"},
+                                                 {"origin"},
+                                                 {"would"},
+                                                 {"since"},
+                                                 {"until"},
+                                                 {"remaining_seconds"},
+                                                 {"by"},
+                                                 {"reason"},
+                                                 {"evidence"},
+                                                 {"dropped_packets"},
+                                                 {"dropped_bytes"}};
+const std::vector<CsvColumn> kEventColumns = {{"seq"}, {"time"}, {"kind"}, {"source"}, {"text"}};
+
+Cell state_cell(const std::string& state) {
+  if (state == "blocked") return {state, Tone::bad};
+  if (state == "would_block") return {"would block", Tone::warn};
+  if (state == "limited" || state == "braked") return {state, Tone::warn};
+  return {state, Tone::good};
+}
+
+std::string left_text(const json& decision) {
+  const json& left = field(decision, "remaining_seconds");
+  return left.is_null() ? "for ever" : duration_text(std::chrono::seconds(number(left)));
+}
+
+Tone tone_of_event(const std::string& kind) {
+  if (kind == "block" || kind == "detach") return Tone::bad;
+  if (kind == "would_block" || kind == "limited" || kind == "braked" || kind == "heavy")
+    return Tone::warn;
+  return kind == "unblock" || kind == "allow" || kind == "attach" ? Tone::good : Tone::plain;
+}
+
+void print_event(const Console& console, const json& event) {
+  const std::string kind = text(field(event, "kind"));
+  std::string source = text(field(event, "source"));
+  if (source.empty()) source = "-";
+  console.out << local_short(field(event, "time")) << "  "
+              << console.style.paint(kind, tone_of_event(kind))
+              << std::string(kind.size() < 11 ? 11 - kind.size() : 0, ' ')
+              << fmt::format("  {:<15}  {}\n", source, text(field(event, "text")));
+}
+
+void print_events(const Console& console, const json& events) {
+  if (console.format == Format::table)
+    for (const json& event : events) print_event(console, event);
+  else
+    print_entries(console, events, kEventColumns);
+  console.out.flush();
+}
+
+/// Ends only with the daemon, or with the process.
+int follow_events(const Console& console, const Client& client, std::uint64_t after) {
+  for (;;) {
+    auto news =
+        body_of(client.get(fmt::format("/v1/events?after={}&wait={}", after, kLongPoll.count()),
+                           kLongPoll + std::chrono::seconds(15)));
+    if (!news) return fail(console, news.error());
+    print_events(console, field(*news, "events"));
+    after = number(field(*news, "next"));
+    if (!console.out) return kNo;
+  }
+}
+
+}  // namespace
+
+int show_top(const Console& console, const std::string& by, unsigned rows) {
+  const auto target = target_of(console);
+  if (!target) return fail(console, target.error());
+  auto body =
+      body_of(Client(target->socket).get(fmt::format("/v1/sources?by={}&limit={}", by, rows)));
+  if (!body) return fail(console, body.error());
+  if (print_for_machines(console, *body, "sources", kSourceColumns)) return kDone;
+
+  const json& sources = field(*body, "sources");
+  if (sources.empty()) {
+    console.err << "no source has sent mail yet; mailweir status shows where it is attached\n";
+    return kDone;
+  }
+  const std::chrono::seconds window(number(field(*body, "window_seconds")));
+  Table table({{"SOURCE"},
+               {"SYN/" + duration_text(window), true},
+               {"DROPPED", true},
+               {"SERVERS", true},
+               {"BRAKED", true},
+               {"STATE"},
+               {"LAST SEEN"}});
+  for (const json& source : sources) {
+    const std::uint64_t dropped =
+        number(field(source, "total", "dropped")) + number(field(source, "dropped_packets"));
+    // Linear counting: an estimate, but for the few that it counts exactly.
+    const std::uint64_t servers = number(field(source, "window", "networks"));
+    table.add({text(field(source, "source")), grouped(number(field(source, "window", "syns"))),
+               grouped(dropped), (servers > 20 ? "~" : "") + grouped(servers),
+               grouped(number(field(source, "window", "braked"))),
+               state_cell(text(field(source, "state"))),
+               ago(field(source, "last_seen"), console.now)});
+  }
+  table.print(console.out, console.style, console.width);
+  return kDone;
+}
+
+int show_blocks(const Console& console) {
+  const auto target = target_of(console);
+  if (!target) return fail(console, target.error());
+  auto body = body_of(Client(target->socket).get("/v1/blocks"));
+  if (!body) return fail(console, body.error());
+  if (console.format != Format::json && body->contains("blocks"))
+    (*body)["blocks"] = sorted_by_address(field(*body, "blocks"), "source");
+  if (print_for_machines(console, *body, "blocks", kDecisionColumns)) return kDone;
+
+  const json& blocks = field(*body, "blocks");
+  if (blocks.empty()) {
+    console.err << "nothing is blocked; mailweir top shows who sends most\n";
+    return kDone;
+  }
+  Table table(
+      {{"SOURCE"}, {"STATE"}, {"LEFT"}, {"DROPPED", true}, {"DECISION"}, {"BY"}, {"REASON"}});
+  for (const json& block : blocks) {
+    const bool would = flag(field(block, "would"));
+    const std::string reason = text(field(block, "reason"));
+    table.add({text(field(block, "source")), state_cell(would ? "would_block" : "blocked"),
+               left_text(block), grouped(number(field(block, "dropped_packets"))),
+               text(field(block, "id")), text(field(block, "by")), reason.empty() ? "-" : reason});
+  }
+  table.print(console.out, console.style, console.width);
+  return kDone;
+}
+
+int show_events(const Console& console, bool follow, unsigned rows) {
+  const auto target = target_of(console);
+  if (!target) return fail(console, target.error());
+  if (follow && console.format == Format::json)
+    return fail(console, {EINVAL, "events -f has no end, so no JSON document\nuse -o jsonl"});
+  const Client client(target->socket);
+  auto body = body_of(client.get("/v1/events"));
+  if (!body) return fail(console, body.error());
+
+  json& events = (*body)["events"];
+  if (events.size() > rows)
+    events.erase(events.begin(), events.end() - static_cast<std::ptrdiff_t>(rows));
+  if (console.format == Format::csv) print_csv_header(console, kEventColumns);
+  if (console.format == Format::json)
+    print_for_machines(console, *body, "events", kEventColumns);
+  else
+    print_events(console, events);
+  if (follow) return follow_events(console, client, number(field(*body, "next")));
+  if (events.empty()) console.err << "no event yet; mailweir events -f waits for the next\n";
+  return kDone;
+}
+
+}  // namespace mailweir

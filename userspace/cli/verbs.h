@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One function a verb. Each prints its data to out, the rest to err, and returns the exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/console.h"
+
+namespace mailweir {
+
+int show_status(const Console& console);
+int show_top(const Console& console, const std::string& by, unsigned rows);
+int show_why(const Console& console, const std::string& address);
+int show_blocks(const Console& console);
+/// The last `rows`, then, with `follow`, what comes.
+int show_events(const Console& console, bool follow, unsigned rows);
+
+/// Of what changes a list of addresses or networks; "-" among them: read more from stdin.
+struct Change {
+  std::vector<std::string> addresses;
+  std::string lasts = "24h";
+  std::string reason;
+  bool all = false;
+  bool dry_run = false;
+};
+int order_block(const Console& console, const Change& change);
+int order_unblock(const Console& console, const Change& change);
+int order_allow_add(const Console& console, const Change& change);
+int order_allow_remove(const Console& console, const Change& change);
+int show_allow(const Console& console);
+int check_allow(const Console& console, const std::string& address);
+
+/// Empty: prints the mode.
+int order_mode(const Console& console, const std::string& mode);
+int order_reload(const Console& console);
+int order_detach(const Console& console);
+
+int check_config(const Console& console);
+int show_config(const Console& console);
+int show_version(const Console& console);
+
+}  // namespace mailweir

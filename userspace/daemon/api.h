@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The paths under /v1/: reads a request, asks the controller, answers as docs/api.md says.
+#pragma once
+
+#include <functional>
+
+#include "control/http.h"
+#include "daemon/controller.h"
+#include "daemon/state.h"
+
+namespace mailweir {
+
+class Api {
+ public:
+  /// Reads the configuration file again; returns its warnings, or all problems as one error.
+  using Reload = std::function<Result<std::vector<std::string>>()>;
+
+  Api(Controller& controller, Datapath& datapath, const Clock& clock, DaemonState& state,
+      Reload reload)
+      : controller_(controller),
+        datapath_(datapath),
+        clock_(clock),
+        state_(state),
+        reload_(std::move(reload)) {}
+
+  [[nodiscard]] HttpAnswer answer(const HttpRequest& request);
+
+ private:
+  HttpAnswer get(const HttpRequest& request);
+  HttpAnswer post(const HttpRequest& request);
+  HttpAnswer status();
+  HttpAnswer sources(const HttpRequest& request);
+  HttpAnswer source(const std::string& text);
+  HttpAnswer blocks();
+  HttpAnswer events(const HttpRequest& request);
+  HttpAnswer allow_list(const std::string& address);
+  HttpAnswer block(const HttpRequest& request);
+  HttpAnswer unblock(const HttpRequest& request);
+  HttpAnswer edit_allowlist(const HttpRequest& request, bool add);
+  HttpAnswer mode(const HttpRequest& request);
+  HttpAnswer reload();
+  [[nodiscard]] nlohmann::json problems() const;
+  std::uint64_t tracked();
+
+  Controller& controller_;
+  Datapath& datapath_;
+  const Clock& clock_;
+  DaemonState& state_;
+  Reload reload_;
+  std::uint64_t tracked_ = 0;
+  BootTime tracked_at_;
+  std::chrono::nanoseconds tracked_cost_{0};
+};
+
+}  // namespace mailweir

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rules, record and kernel: start, reload, expiry, entries made by hand, the automatic rule. What
+// people order is in orders.cc.
+#include "daemon/controller.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/time_text.h"
+
+namespace mailweir {
+namespace {
+
+using std::chrono::seconds;
+
+/// A block's end in wall time and in boot time may drift apart by a clock step; less is rounding.
+constexpr seconds kSameEnd{2};
+constexpr seconds kNoteEvery{10};
+
+std::string_view kind_word(__u32 kind) {
+  switch (kind) {
+    case MW_EVENT_LIMITED:
+      return "limited";
+    case MW_EVENT_BRAKED:
+      return "braked";
+    default:
+      return "heavy";
+  }
+}
+
+}  // namespace
+
+Controller::Controller(Config config, Datapath& datapath, const Clock& clock, Store* store)
+    : config_(std::move(config)),
+      datapath_(datapath),
+      clock_(clock),
+      store_(store),
+      mode_(config_.mode) {
+  if (store_ == nullptr) store_problem_ = "no record: nothing outlives a reboot";
+}
+
+Result<std::vector<std::string>> Controller::start() {
+  std::vector<std::string> repaired;
+  if (store_ != nullptr) {
+    auto edits = store_->allow_edits();
+    if (edits) allow_edits_ = std::move(*edits);
+    note_store(edits ? Result<>(Ok{}) : Result<>(edits.error()));
+    // A mode set by command stands until the file says something new.
+    if (auto order = store_->mode_order(); order && *order && (*order)->file_mode == config_.mode)
+      mode_ = (*order)->mode;
+    if (auto number = store_->last_number()) last_number_ = *number;
+  }
+  last_number_ = std::max(last_number_, datapath_.last_decision());
+  if (auto beaten = datapath_.beat(clock_.now().boot); !beaten) return std::move(beaten).error();
+  if (auto applied = apply_rules(); !applied) return std::move(applied).error();
+  if (auto done = reconcile(repaired); !done) return std::move(done).error();
+  lift_forbidden(nullptr, "auto");
+  remember_would_blocks();
+  return repaired;
+}
+
+Result<> Controller::apply_rules() {
+  std::vector<Prefix> edits;
+  for (const AllowEdit& edit : allow_edits_) edits.push_back(edit.prefix);
+  return datapath_.apply(make_ruleset(config_, edits, mode_));
+}
+
+/// The record is what was promised, the kernel map what is enforced: after this they agree.
+Result<> Controller::reconcile(std::vector<std::string>& repaired) {
+  auto entries = datapath_.blocks();
+  if (!entries) return std::move(entries).error();
+  const std::map<mw_addr, mw_block> in_kernel(entries->begin(), entries->end());
+  if (store_ != nullptr) {
+    auto open = store_->open_decisions();
+    note_store(open ? Result<>(Ok{}) : Result<>(open.error()));
+    if (open)
+      for (Decision& decision : *open) decisions_[decision.source] = std::move(decision);
+  }
+  expire();
+
+  for (const auto& [key, decision] : decisions_) {
+    if (decision.would) continue;
+    const mw_block wanted = kernel_block(decision);
+    const auto found = in_kernel.find(key);
+    const bool is_there = found != in_kernel.end();
+    if (is_there && found->second.decision == wanted.decision &&
+        (found->second.until_ns == 0) == (wanted.until_ns == 0) &&
+        std::chrono::abs(boot_time(found->second.until_ns) - boot_time(wanted.until_ns)) <=
+            kSameEnd)
+      continue;
+    // Another decision's number: written over by hand while nobody looked. adopt_by_hand() takes
+    // it.
+    if (is_there && found->second.decision != wanted.decision) continue;
+    if (auto put = datapath_.put_block(key, wanted); !put) return put;
+    repaired.push_back((is_there ? "end of block corrected: " : "block put back: ") + name_of(key) +
+                       " (" + decision.id() + ")");
+  }
+  adopt_by_hand();
+  return Ok{};
+}
+
+Result<> Controller::reload(Config config) {
+  Config before = std::exchange(config_, std::move(config));
+  const Mode mode_before = mode_;
+  // A file that says another mode than before is the younger order.
+  if (config_.mode != before.mode) mode_ = config_.mode;
+  if (auto applied = apply_rules(); !applied) {
+    config_ = std::move(before);
+    mode_ = mode_before;
+    (void)apply_rules();
+    return std::move(applied).error().in("reload");
+  }
+  lift_forbidden(nullptr, "auto");
+  remember_would_blocks();
+  mirror_due_ = true;
+  journal_.add(clock_.now().wall, "reload", "", "configuration reloaded");
+  return Ok{};
+}
+
+Result<> Controller::open_gate() {
+  // A controller that was never heard of is one the program does not enforce for.
+  Ruleset rules = make_ruleset(config_, {}, mode_);
+  rules.dead_man = std::chrono::nanoseconds(1);
+  if (auto applied = datapath_.apply(rules); !applied) return applied;
+  return datapath_.beat(BootTime{});
+}
+
+void Controller::tick() {
+  if (auto beaten = datapath_.beat(clock_.now().boot); !beaten)
+    spdlog::error("heartbeat failed={}", log_value(beaten.error().message));
+  retry_persist();
+  expire();
+  adopt_by_hand();
+}
+
+void Controller::expire() {
+  const WallTime now = clock_.now().wall;
+  std::vector<mw_addr> due;
+  for (const auto& [key, decision] : decisions_)
+    if (!decision.active(now)) due.push_back(key);
+  for (const mw_addr& key : due) end(key, EndCause::expired, "auto");
+}
+
+/// What stands in the kernel map and not in our index was written there by a person with bpftool;
+/// what we put there and is gone was deleted by one. The map is the truth for both.
+void Controller::adopt_by_hand() {
+  auto entries = datapath_.blocks();
+  if (!entries) {
+    spdlog::error("blocklist failed={}", log_value(entries.error().message));
+    return;
+  }
+  std::vector<mw_addr> gone;
+  for (const auto& [key, decision] : decisions_)
+    if (!decision.would) gone.push_back(key);
+  for (const auto& [key, block] : *entries) {
+    std::erase(gone, key);
+    const Decision* known = find_active(key);
+    if (known == nullptr || known->would || known->number != block.decision) adopt(key, block);
+  }
+  for (const mw_addr& key : gone) end(key, EndCause::removed, "bpftool");
+}
+
+void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
+  const Now now = clock_.now();
+  const mw_addr key = source_key(written_key, config_.networks.ipv6_prefix);
+  const auto refused = [&](std::string_view why) {
+    spdlog::warn("entry-removed source={} reason={}", name_of(key), log_value(why));
+    if (auto removed = datapath_.remove_block(written_key); !removed)
+      spdlog::error("blocklist failed={}", log_value(removed.error().message));
+  };
+  if (block.until_ns != 0 && boot_time(block.until_ns) <= now.boot)
+    return refused("its time is past");
+  if (const auto refusal = refuse_block(key)) return refused(refusal->error);
+  if (key != written_key) refused("an IPv6 key stands for its /64; the masked key takes over");
+
+  Decision decision = new_decision(key);
+  decision.origin = Origin::bpftool;
+  decision.by = "bpftool";
+  decision.reason = "written into the blocklist map by hand";
+  if (block.until_ns != 0) decision.until = now.wall_of(boot_time(block.until_ns));
+  if (auto added = add(decision); !added)
+    spdlog::error("adopt source={} failed={}", name_of(key), log_value(added.error().message));
+}
+
+void Controller::on_kernel_event(const mw_event& event) {
+  const auto source = datapath_.source(event.source);
+  if (!source || !*source) return;
+  const WallTime now = clock_.now().wall;
+  if (auto [noted, is_new] = last_noted_.try_emplace(event.source, now);
+      is_new || now - noted->second >= kNoteEvery) {
+    noted->second = now;
+    journal_.add(now, std::string(kind_word(event.kind)), name_of(event.source),
+                 evidence_of(**source, clock_.now()).sentence());
+  }
+  evaluate(event.source, **source);
+}
+
+void Controller::sweep() {
+  const WallTime now = clock_.now().wall;
+  std::erase_if(last_noted_, [&](const auto& noted) { return now - noted.second >= kNoteEvery; });
+  // Collected first: a decision changes maps, and the walk wants them to stand still.
+  std::vector<std::pair<mw_addr, mw_source>> suspects;
+  const FanoutRule rule = make_rule(config_);
+  const auto walked = datapath_.each_source([&](const mw_addr& key, const mw_source& source) {
+    if (should_block(evidence_of(source, clock_.now()), rule)) suspects.emplace_back(key, source);
+  });
+  if (!walked) spdlog::error("sweep failed={}", log_value(walked.error().message));
+  for (const auto& [key, source] : suspects) evaluate(key, source);
+}
+
+void Controller::evaluate(const mw_addr& key, const mw_source& source) {
+  const Now now = clock_.now();
+  const FanoutRule rule = make_rule(config_);
+  Evidence evidence = evidence_of(source, now);
+  // A would-block from before the mode became block needs new evidence, not its old one.
+  if (const auto before = braked_before_.find(key); before != braked_before_.end())
+    evidence.braked = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(evidence.braked, source.braked - before->second));
+  if (!should_block(evidence, rule) || !is_inside(key)) return;
+  const Mode mode = mode_for(key);
+  const bool would = mode != Mode::block || is_allowed(key);
+  if (const Decision* known = find_active(key); known != nullptr && (!known->would || would))
+    return;
+  const auto earlier = history(key);
+  if (const auto grace = mailweir::grace_until(earlier, rule, now.wall)) return;
+
+  Decision decision = new_decision(key);
+  decision.would = would;
+  decision.by = "auto";
+  decision.reason = "fanout";
+  decision.evidence = std::move(evidence);
+  const seconds lasts = mailweir::next_duration(earlier, rule, now.wall);
+  if (lasts != kForever) decision.until = now.wall + lasts;
+  if (auto added = add(std::move(decision)); !added)
+    spdlog::error("block source={} failed={}", name_of(key), log_value(added.error().message));
+}
+
+/// Record, then kernel, then mirror. A failing record does not hold up enforcement.
+Result<> Controller::add(Decision decision) {
+  if (find_active(decision.source) != nullptr)
+    end(decision.source, EndCause::replaced, decision.by);
+  last_number_ = decision.number;
+  if (auto numbered = datapath_.set_last_decision(decision.number); !numbered) return numbered;
+  persist(decision);
+  if (!decision.would) {
+    if (auto put = datapath_.put_block(decision.source, kernel_block(decision)); !put) {
+      decision.ended = clock_.now().wall;
+      decision.end_cause = EndCause::removed;
+      persist(decision);
+      return put;
+    }
+    mirror_due_ = true;
+  }
+  const std::string why = decision.evidence ? decision.evidence->sentence() : decision.reason;
+  spdlog::info("{} source={} id={} by={} until={} because={}",
+               decision.would ? "would-block" : "block", name_of(decision.source), decision.id(),
+               log_value(decision.by), decision.until ? rfc3339(*decision.until) : "forever",
+               log_value(why));
+  journal_.add(decision.since, decision.would ? "would_block" : "block", name_of(decision.source),
+               decision.id() + " by " + decision.by + ": " + why);
+  decisions_[decision.source] = std::move(decision);
+  return Ok{};
+}
+
+void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
+  const auto found = decisions_.find(key);
+  if (found == decisions_.end()) return;
+  Decision decision = std::move(found->second);
+  decisions_.erase(found);
+  decision.ended = clock_.now().wall;
+  decision.end_cause = cause;
+  if (auto dropped = datapath_.drops(key); dropped && !decision.would) {
+    decision.dropped_packets = dropped->packets;
+    decision.dropped_bytes = dropped->bytes;
+  }
+  persist(decision);
+  if (!decision.would) {
+    mirror_due_ = true;
+    // The next decision takes over both the entry and its counts.
+    if (cause != EndCause::replaced) {
+      auto removed = datapath_.remove_block(key);
+      if (removed) removed = datapath_.forget_drops(key);
+      if (!removed) spdlog::error("blocklist failed={}", log_value(removed.error().message));
+    }
+  }
+  spdlog::info("unblock source={} id={} cause={} by={} dropped={}", name_of(key), decision.id(),
+               to_string(cause), log_value(by), decision.dropped_packets);
+  journal_.add(*decision.ended, cause == EndCause::expired ? "expired" : "unblock", name_of(key),
+               fmt::format("{} ended: {} by {}; {} packets dropped", decision.id(),
+                           to_string(cause), by, decision.dropped_packets));
+}
+
+/// Going from observe to block does not turn old would-blocks into blocks.
+void Controller::remember_would_blocks() {
+  std::erase_if(braked_before_, [&](const auto& each) {
+    const Decision* known = find_active(each.first);
+    return known == nullptr || !known->would;
+  });
+  for (const auto& [key, decision] : decisions_) {
+    if (!decision.would || mode_for(key) != Mode::block || braked_before_.contains(key)) continue;
+    if (const auto source = datapath_.source(key); source && *source)
+      braked_before_[key] = (*source)->braked;
+  }
+}
+
+/// Blocks that mode or allowlist do not permit any more: they end, and a later change of mode
+/// does not bring them back.
+void Controller::lift_forbidden(std::vector<Decision>* lifted, std::string_view by) {
+  std::vector<std::pair<mw_addr, EndCause>> due;
+  for (const auto& [key, decision] : decisions_) {
+    if (decision.would) continue;
+    if (is_allowed(key))
+      due.emplace_back(key, EndCause::allowed);
+    else if (decision.origin == Origin::automatic && mode_for(key) != Mode::block)
+      due.emplace_back(key, EndCause::mode);
+  }
+  for (const auto& [key, cause] : due) {
+    if (lifted != nullptr) lifted->push_back(decisions_.at(key));
+    end(key, cause, by);
+  }
+}
+
+mw_block Controller::kernel_block(const Decision& decision) const {
+  const Now now = clock_.now();
+  return {.until_ns = decision.until ? to_ns(now.boot_of(*decision.until)) : 0,
+          .decision = decision.number,
+          .reason = static_cast<__u32>(decision.origin == Origin::automatic ? MW_REASON_FANOUT
+                                                                            : MW_REASON_MANUAL)};
+}
+
+Decision Controller::new_decision(const mw_addr& key) const {
+  Decision decision;
+  decision.node = config_.node;
+  decision.number = last_number_ + 1;
+  decision.source = key;
+  decision.ipv6_prefix = static_cast<std::uint8_t>(config_.networks.ipv6_prefix);
+  decision.since = clock_.now().wall;
+  return decision;
+}
+
+void Controller::persist(const Decision& decision) {
+  if (store_ == nullptr) return;
+  const bool is_update = decision.ended.has_value();
+  const Result<> saved = is_update ? store_->update(decision) : store_->add({decision});
+  if (!saved) unsaved_.push_back(decision);
+  note_store(saved);
+}
+
+void Controller::retry_persist() {
+  for (auto& decision : std::exchange(unsaved_, {})) persist(decision);
+}
+
+void Controller::note_store(const Result<>& result) {
+  const std::string problem = result ? "" : result.error().message;
+  if (problem == store_problem_) return;
+  store_problem_ = problem;
+  if (problem.empty())
+    spdlog::info("record recovered");
+  else
+    spdlog::error("record not-persisted={} effect={}", log_value(problem),
+                  log_value("enforcement goes on; tried again each second"));
+}
+
+Mode Controller::mode_for(const mw_addr& key) const {
+  const Group* best = nullptr;
+  int best_bits = -1;
+  for (const Group& group : config_.groups)
+    for (const Prefix& network : group.networks)
+      if (network.contains(key) && network.bits > best_bits) {
+        best = &group;
+        best_bits = network.bits;
+      }
+  return best != nullptr && best->mode ? *best->mode : mode_;
+}
+
+bool Controller::is_inside(const mw_addr& key) const {
+  return std::ranges::any_of(config_.networks.inside,
+                             [&](const Prefix& network) { return network.contains(key); });
+}
+
+bool Controller::is_allowed(const mw_addr& key) const {
+  return !allowed_by(key).empty();
+}
+
+std::vector<AllowView> Controller::allow_list() const {
+  std::vector<AllowView> list;
+  for (const AllowEntry& entry : config_.allow.networks)
+    list.push_back({entry.prefix, entry.origin, "", "", std::nullopt});
+  for (const AllowEdit& edit : allow_edits_)
+    list.push_back({edit.prefix, "command", edit.by, edit.reason, edit.since});
+  std::ranges::sort(list, {}, &AllowView::prefix);
+  return list;
+}
+
+std::vector<AllowView> Controller::allowed_by(const mw_addr& key) const {
+  std::vector<AllowView> matching = allow_list();
+  // An IPv6 entry inside the client's prefix allows all of it: evidence knows nothing smaller.
+  const Prefix source = source_prefix(key, config_.networks.ipv6_prefix);
+  std::erase_if(matching, [&](const AllowView& entry) {
+    return !entry.prefix.contains(key) && !source.contains(entry.prefix);
+  });
+  return matching;
+}
+
+const Decision* Controller::find_active(const mw_addr& key) const {
+  const auto found = decisions_.find(key);
+  return found == decisions_.end() ? nullptr : &found->second;
+}
+
+std::vector<Decision> Controller::active() const {
+  std::vector<Decision> list;
+  for (const auto& [key, decision] : decisions_) list.push_back(decision);
+  std::ranges::sort(list, {}, &Decision::number);
+  return list;
+}
+
+std::vector<Decision> Controller::history(const mw_addr& key) const {
+  if (store_ == nullptr) return {};
+  auto found = store_->history(key, clock_.now().wall - kEscalationMemory);
+  return found ? std::move(*found) : std::vector<Decision>{};
+}
+
+seconds Controller::next_duration(const mw_addr& key) const {
+  return mailweir::next_duration(history(key), make_rule(config_), clock_.now().wall);
+}
+
+std::optional<WallTime> Controller::grace_until(const mw_addr& key) const {
+  return mailweir::grace_until(history(key), make_rule(config_), clock_.now().wall);
+}
+
+}  // namespace mailweir

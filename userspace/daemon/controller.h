@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The controller: carries what policy and people decide to the record, then to the kernel, and
+// tells the mirror. It decides nothing itself, and knows no socket, no thread and no event loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/decision.h"
+#include "config/config.h"
+#include "daemon/journal.h"
+#include "daemon/ruleset.h"
+#include "datapath/datapath.h"
+#include "store/store.h"
+
+namespace mailweir {
+
+/// What came of one address of a command.
+struct Outcome {
+  std::string source;
+  bool ok = false;
+  std::optional<Decision> decision;
+  std::string error;
+  std::string hint;  ///< what to do next
+  std::string note;
+};
+
+/// Who gave a command, and why.
+struct Order {
+  std::string by;
+  std::string reason;
+  bool dry_run = false;
+};
+
+/// An allowlist entry and where it came from, as people are told.
+struct AllowView {
+  Prefix prefix;
+  std::string origin;  ///< file and line, or "command"
+  std::string by;
+  std::string reason;
+  std::optional<WallTime> since;
+};
+
+class Controller {
+ public:
+  /// `store` may be null: then nothing is durable, and status says so.
+  Controller(Config config, Datapath& datapath, const Clock& clock, Store* store);
+
+  /// Tells the kernel the rules, and makes record and kernel agree. Returns what was repaired.
+  [[nodiscard]] Result<std::vector<std::string>> start();
+  /// A new configuration takes over as a whole, or nothing changes.
+  [[nodiscard]] Result<> reload(Config config);
+  /// on_stop = "pass": the program lets everything by from now on.
+  [[nodiscard]] Result<> open_gate();
+
+  void on_kernel_event(const mw_event& event);
+  void tick();   ///< each second: heartbeat, expiry, entries made by hand
+  void sweep();  ///< seldom: all sources, for events that were lost
+
+  std::vector<Outcome> block(const std::vector<std::string>& sources, std::chrono::seconds lasts,
+                             const Order& order);
+  std::vector<Outcome> unblock(const std::vector<std::string>& sources, const Order& order);
+  std::vector<Outcome> unblock_all(const Order& order);
+  std::vector<Outcome> allow(const std::vector<std::string>& networks, const Order& order);
+  std::vector<Outcome> disallow(const std::vector<std::string>& networks, const Order& order);
+  /// Returns the automatic blocks that the new mode lifts.
+  [[nodiscard]] Result<std::vector<Decision>> set_mode(Mode mode, const Order& order);
+
+  [[nodiscard]] Mode mode() const { return mode_; }
+  [[nodiscard]] bool mode_by_command() const { return mode_ != config_.mode; }
+  /// The mode for this source: its group's own, or the global one.
+  [[nodiscard]] Mode mode_for(const mw_addr& key) const;
+  [[nodiscard]] bool is_inside(const mw_addr& key) const;
+  [[nodiscard]] bool is_allowed(const mw_addr& key) const;
+  [[nodiscard]] std::vector<AllowView> allow_list() const;
+  [[nodiscard]] std::vector<AllowView> allowed_by(const mw_addr& key) const;
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] const std::string& store_problem() const { return store_problem_; }
+
+  [[nodiscard]] std::vector<Decision> active() const;  ///< by number; would-blocks too
+  [[nodiscard]] const Decision* find_active(const mw_addr& key) const;
+  [[nodiscard]] std::vector<Decision> history(const mw_addr& key) const;
+  [[nodiscard]] std::chrono::seconds next_duration(const mw_addr& key) const;
+  [[nodiscard]] std::optional<WallTime> grace_until(const mw_addr& key) const;
+
+  /// Did a decision change since the last call?
+  [[nodiscard]] bool take_mirror_due() { return std::exchange(mirror_due_, false); }
+
+  [[nodiscard]] Journal& journal() { return journal_; }
+
+ private:
+  Result<> apply_rules();
+  Result<> reconcile(std::vector<std::string>& repaired);
+  Result<> add(Decision decision);
+  void end(const mw_addr& key, EndCause cause, std::string_view by);
+  void lift_forbidden(std::vector<Decision>* lifted, std::string_view by);
+  void remember_would_blocks();
+  void expire();
+  void adopt_by_hand();
+  void adopt(const mw_addr& written_key, const mw_block& block);
+  void evaluate(const mw_addr& key, const mw_source& source);
+  void persist(const Decision& decision);
+  void retry_persist();
+  void note_store(const Result<>& result);
+  [[nodiscard]] mw_block kernel_block(const Decision& decision) const;
+  [[nodiscard]] Decision new_decision(const mw_addr& key) const;
+  [[nodiscard]] Result<std::vector<mw_addr>> parse_sources(const std::string& text) const;
+  Outcome block_one(const mw_addr& key, std::chrono::seconds lasts, const Order& order);
+  /// An IPv6 prefix longer than a client's stands for the client.
+  [[nodiscard]] Prefix as_source(const Prefix& prefix) const;
+  [[nodiscard]] std::optional<Outcome> refuse_block(const mw_addr& key) const;
+  [[nodiscard]] std::string name_of(const mw_addr& key) const {
+    return to_string(source_prefix(key, config_.networks.ipv6_prefix));
+  }
+
+  Config config_;
+  Datapath& datapath_;
+  const Clock& clock_;
+  Store* store_;
+  Mode mode_;
+  Ruleset rules_;
+  std::vector<AllowEdit> allow_edits_;
+  /// The open decisions of the record, by source: an index that survives a failing disk.
+  std::map<mw_addr, Decision> decisions_;
+  /// mw_source.braked of would-blocked sources when their mode became block.
+  std::map<mw_addr, std::uint64_t> braked_before_;
+  std::vector<Decision> unsaved_;  ///< what the store refused; tried again
+  std::uint32_t last_number_ = 0;
+  std::string store_problem_;
+  bool mirror_due_ = true;
+  Journal journal_;
+  std::unordered_map<mw_addr, WallTime, AddressHash> last_noted_;  ///< of events of one source
+};
+
+}  // namespace mailweir

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/mirror_worker.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace mailweir {
+namespace {
+
+/// Counters differ always: the kernel goes on counting.
+bool same_rule(const MirrorRule& a, const MirrorRule& b) {
+  return a.source == b.source && a.comment == b.comment && a.stops == b.stops;
+}
+
+/// "jump not at FORWARD 1", or nothing.
+std::string drift_of(const MirrorFound& found, const MirrorTable& written, bool ipv6) {
+  std::vector<MirrorRule> wanted = written.rules;
+  std::erase_if(wanted, [&](const MirrorRule& rule) { return rule.source.is_ipv4() == ipv6; });
+  const std::string family = ipv6 ? "ip6tables: " : "iptables: ";
+  if (!found.jump_is_first || found.jumps != 1) return family + "the jump is not at FORWARD 1";
+  if (found.foreign_rules != 0)
+    return family + std::to_string(found.foreign_rules) + " foreign rules in the chain";
+  if (!std::ranges::equal(found.rules, wanted, same_rule))
+    return family + "the chain holds " + std::to_string(found.rules.size()) + " of our rules, " +
+           std::to_string(wanted.size()) + " are due";
+  return "";
+}
+
+}  // namespace
+
+MirrorWorker::MirrorWorker(Iptables iptables)
+    : iptables_(std::move(iptables)),
+      report_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      thread_([this] { work(); }) {}
+
+MirrorWorker::~MirrorWorker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wanted_.notify_one();
+  thread_.join();
+}
+
+void MirrorWorker::write(MirrorTable table) {
+  {
+    const std::lock_guard lock(mutex_);
+    to_write_ = std::move(table);
+  }
+  wanted_.notify_one();
+}
+
+void MirrorWorker::check() {
+  {
+    const std::lock_guard lock(mutex_);
+    to_check_ = true;
+  }
+  wanted_.notify_one();
+}
+
+std::vector<MirrorWorker::Report> MirrorWorker::take_reports() {
+  std::uint64_t count = 0;
+  (void)!::read(report_fd_.get(), &count, sizeof(count));
+  const std::lock_guard lock(mutex_);
+  return std::exchange(reports_, {});
+}
+
+void MirrorWorker::work() {
+  std::unique_lock lock(mutex_);
+  // A table that still waits when we stop is written: the chain must not stay behind the kernel.
+  while (!stop_ || to_write_) {
+    if (auto table = std::exchange(to_write_, std::nullopt)) {
+      lock.unlock();
+      report(write_now(*table));
+    } else if (std::exchange(to_check_, false)) {
+      lock.unlock();
+      report(check_now());
+    } else {
+      wanted_.wait(lock);
+      continue;
+    }
+    lock.lock();
+  }
+}
+
+MirrorWorker::Report MirrorWorker::write_now(const MirrorTable& table) {
+  const auto done = iptables_.write(table);
+  if (!done) return {.what = Report::What::failed, .rules = 0, .text = done.error().message};
+  written_ = table;
+  return {.what = Report::What::written, .rules = table.rules.size(), .text = ""};
+}
+
+MirrorWorker::Report MirrorWorker::check_now() {
+  if (!written_) return {.what = Report::What::drifted, .rules = 0, .text = "not written yet"};
+  std::size_t rules = 0;
+  for (const bool ipv6 : {false, true}) {
+    const auto found = iptables_.read(ipv6);
+    if (!found)
+      return {.what = Report::What::failed, .rules = rules, .text = found.error().message};
+    rules += found->rules.size();
+    if (std::string drift = drift_of(*found, *written_, ipv6); !drift.empty())
+      return {.what = Report::What::drifted, .rules = rules, .text = std::move(drift)};
+  }
+  return {.what = Report::What::matches, .rules = rules, .text = ""};
+}
+
+void MirrorWorker::report(Report report) {
+  {
+    const std::lock_guard lock(mutex_);
+    reports_.push_back(std::move(report));
+  }
+  const std::uint64_t one = 1;
+  (void)!::write(report_fd_.get(), &one, sizeof(one));
+}
+
+}  // namespace mailweir

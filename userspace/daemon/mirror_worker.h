@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// iptables in a thread of its own: a lock that somebody holds or a command that hangs must not
+// hold up the event loop. One job waits at most; a newer one takes its place.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/unique_fd.h"
+#include "mirror/iptables.h"
+
+namespace mailweir {
+
+class MirrorWorker {
+ public:
+  struct Report {
+    enum class What : std::uint8_t { written, matches, drifted, failed } what = What::failed;
+    std::size_t rules = 0;  ///< in both families
+    std::string text;       ///< of a failure or a drift
+  };
+
+  explicit MirrorWorker(Iptables iptables);
+  ~MirrorWorker();
+  MirrorWorker(const MirrorWorker&) = delete;
+  MirrorWorker& operator=(const MirrorWorker&) = delete;
+
+  void write(MirrorTable table);
+  void check();  ///< compares the chains with what was written last
+
+  [[nodiscard]] int report_fd() const { return report_fd_.get(); }  ///< readable: take_reports()
+  [[nodiscard]] std::vector<Report> take_reports();
+  [[nodiscard]] const Iptables& iptables() const { return iptables_; }
+
+ private:
+  void work();
+  Report write_now(const MirrorTable& table);
+  Report check_now();
+  void report(Report report);
+
+  const Iptables iptables_;
+  const UniqueFd report_fd_;
+  std::mutex mutex_;
+  std::condition_variable wanted_;
+  std::optional<MirrorTable> to_write_;  // guarded by mutex_, as all that follows
+  bool to_check_ = false;
+  bool stop_ = false;
+  std::vector<Report> reports_;
+  std::optional<MirrorTable> written_;  // the worker's own
+  std::thread thread_;
+};
+
+}  // namespace mailweir

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon/ruleset.h"
+
+#include <algorithm>
+
+#include "base/time_text.h"
+
+namespace mailweir {
+
+mw_rate to_abi(const Limit& limit) {
+  using std::chrono::nanoseconds;
+  const auto per_ns = static_cast<std::uint64_t>(nanoseconds(limit.rate.per).count());
+  const std::uint64_t interval_ns = std::max<std::uint64_t>(1, per_ns / limit.rate.events);
+  return {interval_ns, interval_ns * (std::max(limit.burst, 1U) - 1)};
+}
+
+Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits, Mode mode) {
+  ScopeInput input{.inside = config.networks.inside,
+                   .allowed = allow_edits,
+                   .servers = config.allow.servers,
+                   .groups = {},
+                   .ipv6_prefix = config.networks.ipv6_prefix};
+  for (const AllowEntry& entry : config.allow.networks) input.allowed.push_back(entry.prefix);
+
+  Ruleset rules;
+  rules.groups.push_back({.limit = to_abi(config.limit), .mode = MW_MODE_INHERIT, .pad = 0});
+  for (const Group& group : config.groups) {
+    input.groups.push_back(group.networks);
+    rules.groups.push_back(
+        {.limit = to_abi(group.limit),
+         .mode = static_cast<__u32>(group.mode ? to_abi(*group.mode) : MW_MODE_INHERIT),
+         .pad = 0});
+  }
+  ScopeEntries scopes = flatten(input);
+  rules.hosts = std::move(scopes.hosts);
+  rules.networks = std::move(scopes.networks);
+  rules.judged_ports = config.smtp.judge;
+  rules.watched_ports = config.smtp.watch;
+  rules.brake = to_abi(config.brake);
+  rules.mode = to_abi(mode);
+  rules.ipv6_prefix = config.networks.ipv6_prefix;
+  rules.has_servers = !config.allow.servers.empty();
+  if (config.interfaces.dead_man != kForever) rules.dead_man = config.interfaces.dead_man;
+  return rules;
+}
+
+FanoutRule make_rule(const Config& config) {
+  FanoutRule rule;
+  rule.durations = config.block.durations;
+  rule.manual_grace = config.block.manual_grace;
+  return rule;
+}
+
+AttachChoice to_choice(Attach attach) {
+  switch (attach) {
+    case Attach::xdp:
+      return AttachChoice::xdp;
+    case Attach::xdp_generic:
+      return AttachChoice::xdp_generic;
+    case Attach::tc:
+      return AttachChoice::tc;
+    case Attach::automatic:
+      break;
+  }
+  return AttachChoice::automatic;
+}
+
+}  // namespace mailweir

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Config, allowlist edits and mode -> what the kernel is told.
+#pragma once
+
+#include <vector>
+
+#include "config/config.h"
+#include "datapath/datapath.h"
+#include "policy/rule.h"
+#include "policy/scope.h"
+
+namespace mailweir {
+
+[[nodiscard]] mw_rate to_abi(const Limit& limit);
+
+/// `allow_edits`: the prefixes that were allowed by command, beside those of the configuration.
+[[nodiscard]] Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits,
+                                   Mode mode);
+
+[[nodiscard]] FanoutRule make_rule(const Config& config);
+
+[[nodiscard]] AttachChoice to_choice(Attach attach);
+
+}  // namespace mailweir
