@@ -204,8 +204,10 @@ enum mw_event_kind {
 	MW_EVENT_HEAVY,	  /* it met MW_HEAVY_CONTACTS networks in this slice */
 };
 #define MW_HEAVY_CONTACTS 10
+#define MW_BRAKED_MANY 10 /* SYNs held in a slice: an event at once */
 
-/* Record of `events`. At most one per source in MW_EVENT_EVERY_NS, and a budget for all. */
+/* Record of `events`. At most one per source in MW_EVENT_EVERY_NS, but for
+ * the counts above; and a budget for all. */
 #define MW_EVENT_EVERY_NS (200ULL * 1000000ULL)
 struct mw_event {
 	__u64 time_ns;

@@ -92,9 +92,13 @@ MW_INLINE int mw_contact_seen(const struct mw_source *src, __u32 bit)
 /* Returns whether the bit was not set before in this slice: exactly one CPU is told so. */
 MW_INLINE int mw_contact_mark(struct mw_slice *slice, __u32 bit)
 {
+	__u64 *word = &slice->seen[(bit / 64) & 3];
 	__u64 mask = 1ULL << (bit & 63);
 
-	return !(__sync_fetch_and_or(&slice->seen[(bit / 64) & 3], mask) & mask);
+	/* Most SYNs go to a network that is marked: no need to take the line from other CPUs. */
+	if (*(volatile __u64 *)word & mask)
+		return 0;
+	return !(__sync_fetch_and_or(word, mask) & mask);
 }
 
 /* ---- flow slots ---- */
@@ -163,7 +167,7 @@ MW_INLINE struct mw_flow_place mw_flow_find(const struct mw_source *src, __u32 t
 			return (struct mw_flow_place){first + way, 1};
 
 		rank = state == MW_FLOW_FREE ? 0xffffffff :
-		       state == MW_FLOW_HELD ? MW_FLOW_TICKS_MASK + 1 :
+		       state == MW_FLOW_HELD ? MW_FLOW_TICKS_MASK + 2 :
 		       may_evict	     ? mw_flow_age_ticks(word, now_ns) + 1 :
 					       0;
 		if (rank > victim_rank) {

@@ -18,12 +18,13 @@ char LICENSE[] SEC("license") = "GPL";
 /* Large initialisers must be const data: the stack is 512 bytes. */
 static const struct mw_source new_source;
 static const struct mw_counters new_counters;
+static const struct mw_drops new_drops;
 
 /* All sources together may send 2,000 events a second, 4,000 at once: a flood of sources must
  * not spend its time on the ring buffer. New at each load, which costs at most one burst. */
 static __u64 event_tat_ns;
 __u64 events_lost; /* over that budget, or the ring buffer was full */
-static const struct mw_rate event_rate = {500 * 1000ULL, 4000 * 500 * 1000ULL};
+static const struct mw_rate event_rate = {500 * 1000ULL, 3999 * 500 * 1000ULL};
 
 /* A packet to a judged or watched port. */
 struct packet {
@@ -131,15 +132,17 @@ static __always_inline __u32 effective_mode(const struct question *q)
 
 static __always_inline void add_drop(const struct packet *pkt)
 {
-	struct mw_drops first = {1, pkt->bytes};
 	struct mw_drops *drop = bpf_map_lookup_elem(&drops, &pkt->src);
 
-	if (drop) {
-		drop->packets++;
-		drop->bytes += pkt->bytes;
-	} else {
-		bpf_map_update_elem(&drops, &pkt->src, &first, BPF_NOEXIST);
+	if (!drop) {
+		/* Another CPU may make it first; both count in the one that is there. */
+		bpf_map_update_elem(&drops, &pkt->src, &new_drops, BPF_NOEXIST);
+		drop = bpf_map_lookup_elem(&drops, &pkt->src);
+		if (!drop)
+			return;
 	}
+	drop->packets++;
+	drop->bytes += pkt->bytes;
 }
 
 /* Step 5. MW_BLOCKED, or MW_NOT_OURS where no block stands. Sets q->now_ns if one does. */
@@ -162,15 +165,19 @@ static __always_inline struct ruling judge_block(struct question *q)
 	return drop;
 }
 
-static __always_inline void send_event(const struct question *q, enum mw_event_kind kind)
+/* `is_milestone`: a count that the rule waits for was reached; it is not kept back. */
+static __always_inline void send_event(const struct question *q, enum mw_event_kind kind,
+				       int is_milestone)
 {
 	__u64 last_ns = *(volatile __u64 *)&q->src->event_ns;
 	struct mw_event *event = 0;
 
-	/* Before the reserve: per source, then for all. */
-	if (last_ns && q->now_ns - last_ns < MW_EVENT_EVERY_NS)
+	/* Before the reserve: per source, then for all. Signed: another CPU may have sent one later
+	 * than our clock reading. */
+	if (!is_milestone && last_ns && (__s64)(q->now_ns - last_ns) < (__s64)MW_EVENT_EVERY_NS)
 		return;
-	if (__sync_val_compare_and_swap(&q->src->event_ns, last_ns, q->now_ns) != last_ns)
+	if (__sync_val_compare_and_swap(&q->src->event_ns, last_ns, q->now_ns) != last_ns &&
+	    !is_milestone)
 		return;
 	if (mw_rate_take(&event_tat_ns, &event_rate, q->now_ns) == MW_TAKEN)
 		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -277,13 +284,16 @@ static __always_inline void keep_flow(const struct question *q, struct mw_flow_p
 }
 
 /* A SYN that goes on its way met a network; one that was dropped met nobody, and its retry must
- * find the network still new. */
+ * find the network still new. A known network is marked in each slice, else one in constant use
+ * would be new again in every other slice. */
 static __always_inline void account_contact(const struct question *q, struct mw_slice *slice,
 					    __u32 bit)
 {
-	if (!mw_contact_seen(q->src, bit) && mw_contact_mark(slice, bit) &&
+	int is_known = mw_contact_seen(q->src, bit);
+
+	if (mw_contact_mark(slice, bit) && !is_known &&
 	    __sync_fetch_and_add(&slice->contacts, 1) + 1 == MW_HEAVY_CONTACTS)
-		send_event(q, MW_EVENT_HEAVY);
+		send_event(q, MW_EVENT_HEAVY, 1);
 }
 
 static __always_inline void account_verdict(const struct question *q, struct mw_slice *slice,
@@ -296,11 +306,11 @@ static __always_inline void account_verdict(const struct question *q, struct mw_
 	if (verdict == MW_LIMITED) {
 		__sync_fetch_and_add(&src->limited, 1);
 		__sync_fetch_and_add(&slice->limited, 1);
-		send_event(q, MW_EVENT_LIMITED);
+		send_event(q, MW_EVENT_LIMITED, 0);
 	} else if (verdict == MW_BRAKED) {
 		__sync_fetch_and_add(&src->braked, 1);
-		__sync_fetch_and_add(&slice->braked, 1);
-		send_event(q, MW_EVENT_BRAKED);
+		send_event(q, MW_EVENT_BRAKED,
+			   __sync_fetch_and_add(&slice->braked, 1) + 1 == MW_BRAKED_MANY);
 	}
 }
 

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two ends of a mail connection for the stories, as small as they can be.
+
+usage: mail_port.py serve                          greets on port 25 of every address it has
+       mail_port.py connect SOURCE SERVER [PORT]   0: was greeted within two seconds; 1: was not"""
+
+import socket
+import socketserver
+import sys
+
+
+class Greeting(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"220 server.example.org ESMTP\r\n")
+        self.request.recv(4096)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+def connect(source, server, port="25"):
+    try:
+        with socket.create_connection((server, int(port)), 2, (source, 0)) as connection:
+            return 0 if connection.recv(3) == b"220" else 1
+    except OSError as error:
+        print(f"{source} to {server}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        Server(("::", 25), Greeting).serve_forever()
+    sys.exit(connect(*sys.argv[2:]))
