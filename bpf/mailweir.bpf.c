@@ -162,6 +162,9 @@ static __always_inline struct ruling judge_block(struct question *q)
 		     (block->reason != MW_REASON_MANUAL && effective_mode(q) != MW_MODE_BLOCK);
 	if (!drop.would)
 		add_drop(q->pkt);
+	/* Once a second is enough for people, and leaves the line to other CPUs under a flood. */
+	if (q->src && (__s64)(q->now_ns - *(volatile __u64 *)&q->src->last_ns) > 1000000000LL)
+		*(volatile __u64 *)&q->src->last_ns = q->now_ns;
 	return drop;
 }
 

@@ -17,9 +17,7 @@ refuses() {
   equal "$1" "$daemon_status" && contains "$2" "$(cat "$daemon_log")"
 }
 traces_left() {
-  bpftool prog list | grep -c limit_ || :
-  bpftool map list | grep -cE 'sources|blocklist' || :
-  ls -A /sys/fs/bpf | grep -c "$fixture_ns" || :
+  find /sys/fs/bpf -maxdepth 1 -name "*$fixture_ns*"
   gw iptables-save -t filter
   gw ip6tables-save -t filter
   gw tc qdisc show dev "$inside_if"
@@ -60,9 +58,11 @@ for hook in xdp tc; do
   echo 'brust = 5' >>"$config"
   check "a bad reload is refused" not mw reload 2>/dev/null
   check "and the block stays" equal 1 "$(mw_json '.blocks | length' blocks)"
+  program=$(mw_json '.interfaces[0].program_id' status)
   daemon_stop
   config_write interfaces.attach="\"$hook\""
   check "detach ($hook)" mw detach
+  check "the kernel frees the program" wait_for "! bpftool prog show id $program 2>/dev/null" 5
   check "detach leaves no trace ($hook)" equal "$before" "$(traces_left | grep -v '^#')"
   check "a second detach finds nothing" mw detach
 done

@@ -15,7 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-mw_addr address(const char* text) { return *parse_address(text); }
+mw_addr address(const char* text) {
+  return *parse_address(text);
+}
 
 class ControllerTest : public testing::Test {
  protected:

@@ -20,8 +20,9 @@ class FakeClock final : public Clock {
   void step_wall(std::chrono::seconds by) { now_.wall += by; }
 
  private:
-  Now now_{BootTime(std::chrono::hours(1)),
-           WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 24) + std::chrono::hours(13))};
+  Now now_{
+      BootTime(std::chrono::hours(1)),
+      WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 24) + std::chrono::hours(13))};
 };
 
 class FakeDatapath final : public Datapath {
@@ -61,7 +62,8 @@ class FakeDatapath final : public Datapath {
     const auto found = sources.find(key);
     return found == sources.end() ? std::optional<mw_source>() : std::optional(found->second);
   }
-  Result<> each_source(const std::function<void(const mw_addr&, const mw_source&)>& visit) override {
+  Result<> each_source(
+      const std::function<void(const mw_addr&, const mw_source&)>& visit) override {
     for (const auto& [key, source] : sources) visit(key, source);
     return Ok{};
   }
@@ -73,7 +75,9 @@ class FakeDatapath final : public Datapath {
   int events_fd() const override { return -1; }
   void read_events(const std::function<void(const mw_event&)>&) override {}
   std::uint64_t events_lost() const override { return 0; }
-  std::vector<Attachment> attach(const std::vector<std::string>&, AttachChoice) override { return {}; }
+  std::vector<Attachment> attach(const std::vector<std::string>&, AttachChoice) override {
+    return {};
+  }
   std::vector<Attachment> check_attached() override { return {}; }
 
   Ruleset applied;

@@ -21,12 +21,10 @@ constexpr Word<Mode> kModes[] = {
     {Mode::observe, "observe"}, {Mode::throttle, "throttle"}, {Mode::block, "block"}};
 constexpr Word<Origin> kOrigins[] = {
     {Origin::automatic, "auto"}, {Origin::manual, "manual"}, {Origin::bpftool, "bpftool"}};
-constexpr Word<EndCause> kEndCauses[] = {{EndCause::expired, "expired"},
-                                         {EndCause::unblocked, "unblocked"},
-                                         {EndCause::allowed, "allowed"},
-                                         {EndCause::mode, "mode"},
-                                         {EndCause::replaced, "replaced"},
-                                         {EndCause::removed, "removed"}};
+constexpr Word<EndCause> kEndCauses[] = {
+    {EndCause::expired, "expired"},   {EndCause::unblocked, "unblocked"},
+    {EndCause::allowed, "allowed"},   {EndCause::mode, "mode"},
+    {EndCause::replaced, "replaced"}, {EndCause::removed, "removed"}};
 
 template <typename E>
 std::string_view word_of(std::span<const Word<E>> words, E value) {

@@ -150,7 +150,7 @@ int show_allow(const Console& console) {
     return kDone;
   }
   Table table({{"NETWORK"}, {"SINCE"}, {"ORIGIN"}, {"BY"}, {"REASON"}});
-  const auto or_dash = [](std::string word) { return word.empty() ? "-" : word; };
+  const auto or_dash = [](const std::string& word) { return word.empty() ? "-" : word; };
   for (const json& entry : entries)
     table.add({text(field(entry, "network")), local_short(field(entry, "since")),
                text(field(entry, "origin")), or_dash(text(field(entry, "by"))),

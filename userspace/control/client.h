@@ -21,9 +21,11 @@ class Client {
 
   /// Fails with errno ENOENT or ECONNREFUSED if no daemon listens, EACCES if the socket may not be
   /// opened; an HTTP error is an answer, not a failure.
-  [[nodiscard]] Result<ClientAnswer> get(const std::string& path_and_query,
-                                         std::chrono::seconds timeout = std::chrono::seconds(10)) const;
-  [[nodiscard]] Result<ClientAnswer> post(const std::string& path, const nlohmann::json& body) const;
+  [[nodiscard]] Result<ClientAnswer> get(
+      const std::string& path_and_query,
+      std::chrono::seconds timeout = std::chrono::seconds(10)) const;
+  [[nodiscard]] Result<ClientAnswer> post(const std::string& path,
+                                          const nlohmann::json& body) const;
 
  private:
   std::string socket_;

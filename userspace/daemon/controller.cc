@@ -230,7 +230,7 @@ void Controller::evaluate(const mw_addr& key, const mw_source& source) {
   decision.would = would;
   decision.by = "auto";
   decision.reason = "fanout";
-  decision.evidence = std::move(evidence);
+  decision.evidence = evidence;
   const seconds lasts = mailweir::next_duration(earlier, rule, now.wall);
   if (lasts != kForever) decision.until = now.wall + lasts;
   if (auto added = add(std::move(decision)); !added)
