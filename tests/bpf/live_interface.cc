@@ -12,10 +12,11 @@
 #include <linux/pkt_cls.h>
 #include <net/if.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
-#include <cstdlib>
 #include <fstream>
 
 namespace mailweir {
@@ -57,9 +58,20 @@ Result<UniqueFd> counting_program(int map_fd) {
   return fd;
 }
 
-Result<> run(const std::string& command) {
-  if (std::system(command.c_str()) == 0) return Ok{};
-  return Error{0, command + ": failed"};
+Result<> ip_link(std::vector<std::string> words) {
+  words.insert(words.begin(), {"ip", "link"});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t child = 0;
+  int status = 0;
+  if (const int err = ::posix_spawnp(&child, "ip", nullptr, nullptr, arguments.data(), environ);
+      err != 0)
+    return sys_error(err, "run ip");
+  if (::waitpid(child, &status, 0) == child && status == 0) return Ok{};
+  std::string command;
+  for (const std::string& word : words) command += word + " ";
+  return Error{0, command + "failed"};
 }
 
 }  // namespace
@@ -71,11 +83,11 @@ Result<> enter_own_namespace() {
 }
 
 Result<> make_veth(const std::string& name, const std::string& peer) {
-  return run("ip link add " + name + " type veth peer name " + peer);
+  return ip_link({"add", name, "type", "veth", "peer", "name", peer});
 }
 
 Result<> remove_interface(const std::string& name) {
-  return run("ip link delete dev " + name);
+  return ip_link({"delete", "dev", name});
 }
 
 Result<LiveInterface> LiveInterface::tun(int program_fd) {
@@ -88,7 +100,7 @@ Result<LiveInterface> LiveInterface::tun(int program_fd) {
   request.ifr_flags = IFF_TUN | IFF_VNET_HDR;
   if (::ioctl(made.port_.get(), TUNSETIFF, &request) != 0)
     return sys_error(errno, "make a tun device");
-  if (auto up = run(std::string("ip link set up dev ") + kTun); !up) return std::move(up).error();
+  if (auto up = ip_link({"set", "up", "dev", kTun}); !up) return std::move(up).error();
   made.ifindex_ = ::if_nametoindex(kTun);
   if (auto done = made.attach(program_fd); !done) return std::move(done).error();
   return made;
@@ -98,7 +110,7 @@ Result<LiveInterface> LiveInterface::veth(int program_fd) {
   LiveInterface made;
   if (auto done = make_veth(kGuarded, kOtherEnd); !done) return std::move(done).error();
   for (const char* end : {kGuarded, kOtherEnd})
-    if (auto up = run(std::string("ip link set up dev ") + end); !up) return std::move(up).error();
+    if (auto up = ip_link({"set", "up", "dev", end}); !up) return std::move(up).error();
   made.ifindex_ = ::if_nametoindex(kGuarded);
   // Protocol 0: it sends and receives nothing.
   made.port_.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));

@@ -31,6 +31,7 @@ TEST_P(ParseTest, AnotherProtocolOrAFragmentWithoutAHeaderIsNotJudged) {
       << "TCP options are not looked at";
   EXPECT_EQ(drop("blocked"), sent(ip().fragment(0, true).tcp(25).syn())) << "the first fragment";
   EXPECT_EQ(pass("fragment"), sent(ip().fragment(1, true).tcp(25).syn()));
+  EXPECT_EQ(pass("fragment"), sent(ip().fragment(0x1000, true).tcp(25).syn()));
   EXPECT_EQ(pass("fragment"), sent(ip().fragment(0x1fff, false).tcp(25).syn()));
   EXPECT_EQ(uncounted(), sent(ip().tcp(25).protocol(17)));
   EXPECT_EQ(uncounted(), sent(ip().fragment(1, true).tcp(25).protocol(17)));

@@ -110,10 +110,18 @@ std::unique_ptr<ProgramFixture::Loaded>& ProgramFixture::loaded() {
 }
 
 Result<> ProgramFixture::ensure_loaded(std::uint32_t sources) {
-  auto& program = loaded();
-  if (program && program->sources == sources) return Ok{};
+  // What failed once is not tried again for each sentence.
+  static std::optional<Error> failure;
+  if (failure) return *failure;
+  if (loaded() && loaded()->sources == sources) return Ok{};
+  loaded().reset();
+  auto done = load(sources);
+  if (!done) failure = done.error();
+  return done;
+}
+
+Result<> ProgramFixture::load(std::uint32_t sources) {
   if (auto allowed = check_privileges(); !allowed) return allowed;
-  program.reset();
   if (auto entered = enter_own_namespace(); !entered) return entered;
 
   auto fresh = std::make_unique<Loaded>();
@@ -129,7 +137,7 @@ Result<> ProgramFixture::ensure_loaded(std::uint32_t sources) {
   if (!veth) return std::move(veth).error();
   fresh->veth.emplace(std::move(*veth));
   if (auto opened = fresh->open_maps(); !opened) return opened;
-  program = std::move(fresh);
+  loaded() = std::move(fresh);
   return Ok{};
 }
 

@@ -71,6 +71,7 @@ class ProgramFixture : public ::testing::Test {
   struct Loaded;
   static std::unique_ptr<Loaded>& loaded();
   static Result<> ensure_loaded(std::uint32_t sources);
+  static Result<> load(std::uint32_t sources);
   void empty_maps();
   [[nodiscard]] mw_counters all_counters() const;
   Outcome test_run(Program program, const std::vector<std::uint8_t>& frame, void* context,

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The verbs as people and scripts meet them: what is printed where, and with which exit code.
+// Usage and the verbs that look: what is printed where, and with which exit code.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <thread>
 
 #include "fake_api.h"
@@ -15,51 +14,6 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
-
-class CliTest : public FakeApi {
- protected:
-  CliTest() {
-    ::setenv("TZ", "Europe/Berlin", 1);
-    ::tzset();
-  }
-};
-
-json status_body() {
-  return {{"version", "1.0.0"},
-          {"node", "nat1"},
-          {"running", true},
-          {"mode", "block"},
-          {"mode_origin", "command"},
-          {"file_mode", "observe"},
-          {"pid", 4711},
-          {"uptime_seconds", 12 * 86400 + 4 * 3600},
-          {"dead_man_seconds", 86400},
-          {"heartbeat_seconds_ago", 0},
-          {"interfaces",
-           {{{"name", "eth1"},
-             {"hook", "xdp"},
-             {"program_id", 214},
-             {"tag", "5fb1c0d2a9e4013c"},
-             {"attached_since", rfc3339(std::chrono::system_clock::now() - std::chrono::hours(4))},
-             {"adopted", true},
-             {"state", "attached"},
-             {"note", ""}},
-            {{"name", "eth3"}, {"state", "missing"}, {"note", "the interface is gone"}}}},
-          {"packets", {{"eth1", {{"passed", {{"enforced", 9}, {"would", 0}}}}}}},
-          {"rates", {{"passed", 1190}, {"limited", 61}, {"braked", 0}, {"blocked", 33}}},
-          {"sources", {{"tracked", 3412}, {"capacity", 65536}}},
-          {"blocks", {{"auto", 5}, {"manual", 2}, {"bpftool", 0}, {"would", 3}}},
-          {"allowed", 18},
-          {"mirror",
-           {{"backend", "nft"},
-            {"state", "matches"},
-            {"rules", 7},
-            {"checked_seconds_ago", 4},
-            {"note", ""}}},
-          {"store", {{"state", "ok"}, {"note", ""}}},
-          {"events", {{"received", 12}, {"lost", 0}}},
-          {"problems", {"interface eth3 is not guarded: the interface is gone"}}};
-}
 
 TEST_F(CliTest, StatusIsOneScreen) {
   serve({{"GET /v1/status", ok(status_body())}});
@@ -317,190 +271,6 @@ TEST_F(CliTest, BlocksAreSortedByAddressAndForeignTextIsHarmless) {
   EXPECT_THAT(none.err, HasSubstr("nothing is blocked"));
 }
 
-json result_of(const std::string& source, int number) {
-  return {{"source", source}, {"ok", true}, {"decision", decision(source, number)},
-          {"error", ""},      {"hint", ""}, {"note", ""}};
-}
-json refused(const std::string& source) {
-  return {{"source", source},
-          {"ok", false},
-          {"decision", nullptr},
-          {"error", source + " is allowed by 172.16.0.0/28"},
-          {"hint", "mailweir allow remove 172.16.0.0/28"},
-          {"note", ""}};
-}
-
-TEST_F(CliTest, BlockPrintsWhatItDidAndItsUndoAndRefusalsGoToStderr) {
-  serve({{"POST /v1/block",
-          ok({{"results", {result_of("172.16.7.70", 4822), refused("172.16.0.5")}}})}});
-  const Ran ran =
-      run({"block", "172.16.7.70", "172.16.0.5", "--for", "1h", "--reason", "ticket 7"});
-  EXPECT_EQ(1, ran.exit_code) << "a part failed";
-  EXPECT_EQ(
-      "blocked 172.16.7.70 until 2026-11-24 15:03:11 +0100 (1h), decision nat1-4822\n"
-      "undo: mailweir unblock 172.16.7.70\n",
-      ran.out);
-  EXPECT_EQ(
-      "not blocked: 172.16.0.5: 172.16.0.5 is allowed by 172.16.0.0/28\n"
-      "  next: mailweir allow remove 172.16.0.0/28\n",
-      ran.err);
-  EXPECT_EQ(json({{"sources", {"172.16.7.70", "172.16.0.5"}},
-                  {"for", "1h"},
-                  {"reason", "ticket 7"},
-                  {"dry_run", false}}),
-            requests().back().body);
-}
-
-TEST_F(CliTest, ADryRunSaysWouldAndPrintsNoUndo) {
-  serve({{"POST /v1/block", ok({{"results", {result_of("172.16.7.70", 4822)}}})},
-         {"POST /v1/unblock", ok({{"results", {result_of("172.16.7.70", 4822)}}})}});
-  const Ran ran = run({"block", "172.16.7.70", "--dry-run"});
-  EXPECT_EQ(0, ran.exit_code);
-  EXPECT_EQ("would block 172.16.7.70 until 2026-11-24 15:03:11 +0100 (1h)\n", ran.out);
-  EXPECT_EQ("dry run: nothing was changed\n", ran.err);
-  EXPECT_EQ(true, requests().back().body["dry_run"]);
-  EXPECT_EQ("24h", requests().back().body["for"]);
-  EXPECT_EQ("would unblock 172.16.7.70 (decision nat1-4822, was auto, 41m left)\n",
-            run({"unblock", "172.16.7.70", "--dry-run"}).out);
-}
-
-TEST_F(CliTest, UnblockPrintsTheRestOfTheBlockAsItsUndoAndANoteOnce) {
-  json first = result_of("172.16.7.70", 4821);
-  first["note"] = "not blocked again automatically for 30m";
-  json second = result_of("172.16.7.71", 4823);
-  second["note"] = first["note"];
-  second["decision"]["remaining_seconds"] = 5405;
-  serve({{"POST /v1/unblock", ok({{"results", {first, second}}})}});
-  const Ran ran = run({"unblock", "172.16.7.70", "172.16.7.71"});
-  EXPECT_EQ(0, ran.exit_code);
-  EXPECT_EQ(
-      "unblocked 172.16.7.70 (decision nat1-4821, was auto, 41m left)\n"
-      "unblocked 172.16.7.71 (decision nat1-4823, was auto, 1h 30m left)\n"
-      "not blocked again automatically for 30m\n"
-      "undo: mailweir block 172.16.7.71 --for 1h30m\n"
-      "undo: mailweir block 172.16.7.70 --for 41m\n",
-      ran.out);
-  EXPECT_EQ(
-      "unblocked 172.16.7.70 (decision nat1-4821, was auto, 41m left)\n"
-      "unblocked 172.16.7.71 (decision nat1-4823, was auto, 1h 30m left)\n",
-      run({"-q", "unblock", "--all"}).out);
-  EXPECT_EQ(true, requests().back().body["all"]);
-}
-
-TEST_F(CliTest, AddressesComeFromStdinWithCommentsAndInPartsThatFitARequest) {
-  serve_by([](const HttpRequest& request) {
-    json results = json::array();
-    for (const json& source : request.body["sources"]) results.push_back(result_of(source, 1));
-    return ok({{"results", results}});
-  });
-  std::string input = "# bots of today\n172.16.0.1 172.16.0.2 # two\n\n";
-  for (int i = 0; i < 5000; ++i)
-    input += "172.17." + std::to_string(i / 250) + "." + std::to_string(i % 250) + "\n";
-  const Ran ran = run({"block", "-", "172.16.0.3", "-o", "jsonl"}, input);
-  EXPECT_EQ(0, ran.exit_code) << ran.err;
-  EXPECT_EQ(5003, std::count(ran.out.begin(), ran.out.end(), '\n'));
-  EXPECT_EQ(2U, requests().size());
-
-  const Ran people = run({"block", "-"}, input);
-  EXPECT_THAT(people.out, HasSubstr("undo: mailweir unblock -   (with these 5002 on its standard "
-                                    "input)\n"));
-}
-
-TEST_F(CliTest, TheAllowlistIsShownAskedAndChanged) {
-  const json entry = {{"network", "172.16.0.0/28"},
-                      {"origin", "command"},
-                      {"by", "root"},
-                      {"reason", "mail servers"},
-                      {"since", "2026-11-24T13:00:00Z"}};
-  const json file = {{"network", "172.16.0.0/30"},
-                     {"origin", "/etc/mailweir/mailweir.toml:31"},
-                     {"reason", ""},
-                     {"since", nullptr}};
-  json added = {{"source", "172.16.0.25"}, {"ok", true}, {"note", "lifted nat1-5 of 172.16.0.25"}};
-  serve({{"GET /v1/allow", ok({{"allow", {entry, file}}})},
-         {"GET /v1/allow/172.16.0.5",
-          ok({{"source", "172.16.0.5"}, {"allowed", true}, {"entries", {entry}}})},
-         {"GET /v1/allow/172.16.7.70",
-          ok({{"source", "172.16.7.70"}, {"allowed", false}, {"entries", json::array()}})},
-         {"POST /v1/allow/add", ok({{"results", {added}}})},
-         {"POST /v1/allow/remove", ok({{"results", {added}}})}});
-  EXPECT_EQ(
-      "NETWORK        SINCE                ORIGIN                          BY    REASON\n"
-      "172.16.0.0/28  2026-11-24 14:00:00  command                         root  mail servers\n"
-      "172.16.0.0/30  -                    /etc/mailweir/mailweir.toml:31  -     -\n",
-      run({"allow", "list"}).out);
-  const Ran yes = run({"allow", "check", "172.16.0.5"});
-  EXPECT_EQ(0, yes.exit_code);
-  EXPECT_EQ("172.16.0.5 is allowed\n  172.16.0.0/28 by command of root: mail servers\n", yes.out);
-  const Ran no = run({"allow", "check", "172.16.7.70"});
-  EXPECT_EQ(1, no.exit_code);
-  EXPECT_EQ("172.16.7.70 is not allowed\n", no.out);
-  EXPECT_EQ(
-      "allowed 172.16.0.25\nlifted nat1-5 of 172.16.0.25\n"
-      "undo: mailweir allow remove 172.16.0.25\n",
-      run({"allow", "add", "172.16.0.25", "--reason", "x"}).out);
-  EXPECT_THAT(run({"allow", "remove", "172.16.0.25"}).out,
-              HasSubstr("172.16.0.25 taken from the allowlist\n"));
-}
-
-TEST_F(CliTest, ModeIsPrintedAloneAndChangedWithItsUndo) {
-  serve({{"GET /v1/status", ok(status_body())},
-         {"POST /v1/mode", ok({{"mode", "throttle"},
-                               {"was", "block"},
-                               {"lifted", {decision("172.16.7.70", 4821)}}})}});
-  EXPECT_EQ("block (by command; the file says observe)\n", run({"mode"}).out);
-  EXPECT_EQ("block", json::parse(run({"mode", "-o", "json"}).out)["mode"]);
-  EXPECT_EQ(
-      "mode throttle (was block)\n"
-      "lifted 172.16.7.70 (decision nat1-4821)\n"
-      "until the file's own mode is changed\n"
-      "undo: mailweir mode block\n",
-      run({"mode", "throttle"}).out);
-}
-
-TEST_F(CliTest, ReloadTellsTheProblemsOfABadFile) {
-  serve(
-      {{"POST /v1/reload", ok({{"reloaded", true}, {"warnings", {"socket takes effect later"}}})}});
-  const Ran good = run({"reload"});
-  EXPECT_EQ(0, good.exit_code);
-  EXPECT_EQ("reloaded\n", good.out);
-  EXPECT_EQ("socket takes effect later\n", good.err);
-
-  HttpAnswer unusable = http_error(422, "the configuration is not usable");
-  unusable.body["problems"] = {"mailweir.toml:14:1: error: unknown key 'brust'"};
-  serve({{"POST /v1/reload", unusable}});
-  const Ran bad = run({"reload"});
-  EXPECT_EQ(6, bad.exit_code);
-  EXPECT_EQ("", bad.out);
-  EXPECT_EQ(
-      "mailweir.toml:14:1: error: unknown key 'brust'\n"
-      "not reloaded. The running configuration is unchanged.\n",
-      bad.err);
-}
-
-TEST_F(CliTest, ARefusalForLackOfRightsHasExitCode4AndNamesTheCommand) {
-  serve({{"POST /v1/block", http_error(403, "uid 65534 may not change anything", "be root")}});
-  const Ran ran =
-      run_bare({"mailweir", "--socket", socket_, "block", "172.16.7.70", "--reason", "it's spam"});
-  EXPECT_EQ(4, ran.exit_code);
-  EXPECT_EQ(
-      "mailweir: uid 65534 may not change anything\n"
-      "  only root and the group mailweir may: sudo mailweir --socket " +
-          socket_ + " block 172.16.7.70 --reason 'it'\\''s spam'\n",
-      ran.err);
-}
-
-TEST_F(CliTest, DetachRefusesWhileADaemonRuns) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root: others are refused before";
-  serve({{"GET /v1/status", ok(status_body())}});
-  const Ran ran = run({"detach"});
-  EXPECT_EQ(1, ran.exit_code);
-  EXPECT_EQ(
-      "the daemon (pid 4711) is running and would attach again: systemctl stop mailweir (or kill "
-      "4711), then mailweir detach\n",
-      ran.err);
-}
-
 json event(int seq, const char* kind, const char* source) {
   return {{"seq", seq},
           {"time", "2026-11-24T13:03:11Z"},
@@ -514,8 +284,8 @@ TEST_F(CliTest, EventsAreALineEach) {
       {{"GET /v1/events",
         ok({{"events", {event(1, "mode", ""), event(2, "block", "172.16.7.70")}}, {"next", 2}})}});
   EXPECT_EQ(
-      "2026-11-24 14:03:11  mode         -                some text\n"
-      "2026-11-24 14:03:11  block        172.16.7.70      some text\n",
+      "2026-11-24 14:03:11  mode         -                  some text\n"
+      "2026-11-24 14:03:11  block        172.16.7.70        some text\n",
       run({"events"}).out);
   EXPECT_EQ(2, json::parse(run({"events", "-n", "1", "-o", "jsonl"}).out)["seq"]);
   EXPECT_EQ("seq,time,kind,source,text\n2,2026-11-24T13:03:11Z,block,172.16.7.70,some text\n",

@@ -196,6 +196,8 @@ TEST_F(ControllerTest, RefusesWhatMakesNoSense) {
     EXPECT_THAT(outcomes[0].error, testing::HasSubstr(each.error));
     EXPECT_NE(outcomes[0].hint, "") << each.source;
   }
+  EXPECT_FALSE(controller_->allow({"::/0"}, by_root_).at(0).ok) << "it would allow all of IPv4";
+  EXPECT_TRUE(controller_->allow({"2001:db8:9::/48"}, by_root_).at(0).ok);
   EXPECT_TRUE(kernel_.blocklist.empty());
   EXPECT_EQ(controller_->block({"172.16.7.8/29"}, 1h, by_root_).size(), 8U);
 }

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -26,13 +28,15 @@ struct Ran {
   std::string err;
 };
 
-class FakeApi : public testing::Test {
+class CliTest : public testing::Test {
  protected:
   using Bodies = std::map<std::string, HttpAnswer>;
 
-  FakeApi() {
+  CliTest() {
     std::ofstream(config_) << "socket = \"" << socket_ << "\"\nbpffs_dir = \""
                            << dir_.file("no-pins") << "\"\n";
+    ::setenv("TZ", "Europe/Berlin", 1);
+    ::tzset();
   }
 
   /// "GET /v1/status" -> its answer; all else is 404.
@@ -108,6 +112,43 @@ inline nlohmann::json decision(const std::string& source, int number) {
           {"dropped_bytes", 114240},
           {"ended", nullptr},
           {"end_cause", nullptr}};
+}
+
+inline nlohmann::json status_body() {
+  return {{"version", "1.0.0"},
+          {"node", "nat1"},
+          {"running", true},
+          {"mode", "block"},
+          {"mode_origin", "command"},
+          {"file_mode", "observe"},
+          {"pid", 4711},
+          {"uptime_seconds", 12 * 86400 + 4 * 3600},
+          {"dead_man_seconds", 86400},
+          {"heartbeat_seconds_ago", 0},
+          {"interfaces",
+           {{{"name", "eth1"},
+             {"hook", "xdp"},
+             {"program_id", 214},
+             {"tag", "5fb1c0d2a9e4013c"},
+             {"attached_since", rfc3339(std::chrono::system_clock::now() - std::chrono::hours(4))},
+             {"adopted", true},
+             {"state", "attached"},
+             {"note", ""}},
+            {{"name", "eth3"}, {"state", "missing"}, {"note", "the interface is gone"}}}},
+          {"packets", {{"eth1", {{"passed", {{"enforced", 9}, {"would", 0}}}}}}},
+          {"rates", {{"passed", 1190}, {"limited", 61}, {"braked", 0}, {"blocked", 33}}},
+          {"sources", {{"tracked", 3412}, {"capacity", 65536}}},
+          {"blocks", {{"auto", 5}, {"manual", 2}, {"bpftool", 0}, {"would", 3}}},
+          {"allowed", 18},
+          {"mirror",
+           {{"backend", "nft"},
+            {"state", "matches"},
+            {"rules", 7},
+            {"checked_seconds_ago", 4},
+            {"note", ""}}},
+          {"store", {{"state", "ok"}, {"note", ""}}},
+          {"events", {{"received", 12}, {"lost", 0}}},
+          {"problems", {"interface eth3 is not guarded: the interface is gone"}}};
 }
 
 }  // namespace mailweir

@@ -63,6 +63,13 @@ TEST(RenderTest, BytesReadAsIptablesPrintsThem) {
   for (const auto& [bytes, text] : cases) EXPECT_EQ(text, bytes_text(bytes));
 }
 
+TEST(RenderTest, AShellTakesAWordAgain) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"172.16.0.0/12", "172.16.0.0/12"}, {"--for", "--for"},     {"", "''"},
+      {"ticket 4711", "'ticket 4711'"},   {"it's", "'it'\\''s'"}, {"$(reboot)", "'$(reboot)'"}};
+  for (const auto& [word, quoted] : cases) EXPECT_EQ(quoted, shell_word(word));
+}
+
 TEST(RenderTest, ColourIsAroundAWordThatIsThereWithoutIt) {
   EXPECT_EQ("blocked", Style(false).paint("blocked", Tone::bad));
   EXPECT_EQ("\x1b[1;31mblocked\x1b[0m", Style(true).paint("blocked", Tone::bad));

@@ -154,20 +154,25 @@ std::string unblock_line(const json& result, bool dry_run) {
       left.is_null() ? "for ever" : duration_text(std::chrono::seconds(number(left))) + " left");
 }
 
+/// What lets a block again last and say what it would have.
+std::string block_options(const json& decision) {
+  const json& left = field(decision, "remaining_seconds");
+  std::string lasts =
+      left.is_null()
+          ? "forever"
+          : duration_text(std::chrono::seconds(std::max<std::uint64_t>(number(left), 1)));
+  std::erase(lasts, ' ');
+  const std::string reason = text(field(decision, "reason"));
+  const bool of_a_person = text(field(decision, "origin")) == "manual" && !reason.empty();
+  return " --for " + lasts + (of_a_person ? " --reason " + shell_word(reason) : "");
+}
+
 void print_unblock_undo(const Console& console, const Outcome& outcome) {
-  std::map<std::string, std::vector<std::string>> by_duration;
-  for (const json& result : outcome.results) {
-    if (!flag(field(result, "ok"))) continue;
-    const json& left = field(result, "decision", "remaining_seconds");
-    std::string lasts =
-        left.is_null()
-            ? "forever"
-            : duration_text(std::chrono::seconds(std::max<std::uint64_t>(number(left), 1)));
-    std::erase(lasts, ' ');
-    by_duration[lasts].push_back(text(field(result, "source")));
-  }
-  for (const auto& [lasts, sources] : by_duration)
-    print_undo(console, "block", sources, " --for " + lasts);
+  std::map<std::string, std::vector<std::string>> by_options;
+  for (const json& result : outcome.results)
+    if (flag(field(result, "ok")))
+      by_options[block_options(field(result, "decision"))].push_back(text(field(result, "source")));
+  for (const auto& [options, sources] : by_options) print_undo(console, "block", sources, options);
 }
 
 int no_address(const Console& console, std::string_view example) {

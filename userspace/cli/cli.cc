@@ -265,20 +265,9 @@ std::optional<unsigned> terminal_width(bool out_is_terminal) {
   return std::max<unsigned>(size.ws_col, 80);
 }
 
-/// As a shell takes them again.
 std::string command_text(int argc, const char* const* argv) {
   std::string command;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (i > 1) command += ' ';
-    if (!word.empty() && word.find_first_of(" \t\n\"'\\$`&|;<>()*?[]#~!{}") == std::string::npos) {
-      command += word;
-      continue;
-    }
-    command += '\'';
-    for (const char c : word) command += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    command += '\'';
-  }
+  for (int i = 1; i < argc; ++i) command += (i > 1 ? " " : "") + shell_word(argv[i]);
   return command;
 }
 

@@ -8,7 +8,7 @@
 #include "base/address.h"
 #include "cli/body.h"
 #include "cli/verbs.h"
-#include "config/config.h"
+#include "control/listener.h"
 #include "datapath/pins.h"
 #include "mirror/iptables.h"
 
@@ -46,6 +46,12 @@ Result<std::vector<std::string>> remove_chains() {
   }
   if (auto gone = iptables->remove(); !gone) return std::move(gone).error();
   return removed;
+}
+
+Result<std::vector<std::string>> remove_socket(const std::string& path) {
+  const auto stale = remove_stale_socket(path);
+  if (!stale) return stale.error();
+  return *stale ? std::vector<std::string>{"stale socket " + path} : std::vector<std::string>{};
 }
 
 /// None: no daemon runs. An exit code: one does, or nobody can tell.
@@ -110,25 +116,28 @@ int order_detach(const Console& console) {
   const auto target = target_of(console);
   if (!target) return fail(console, target.error());
   if (const auto refused = refuse_if_running(console, Client(target->socket))) return *refused;
-
-  json removed = json::array();
-  const auto from_kernel = detach_all(target->bpffs_dir);
-  const auto from_iptables = remove_chains();
-  for (const auto* lines : {&from_kernel, &from_iptables})
-    if (*lines)
-      for (const std::string& line : **lines) removed.push_back(line);
-
-  const json body = {{"removed", removed}};
-  if (!print_for_machines(console, body, "", {})) {
-    for (const json& line : removed) console.out << "removed " << text(line) << '\n';
-    if (removed.empty() && from_kernel && from_iptables)
-      console.out << "nothing of mailweir is attached\n";
+  // Also finds a daemon that is just starting.
+  auto socket = remove_socket(target->socket);
+  if (!socket && socket.error().code == EADDRINUSE) {
+    console.err << "mailweir: " << printable(socket.error().message) << '\n';
+    return kNo;
   }
+
+  const Result<std::vector<std::string>> parts[] = {std::move(socket),
+                                                    detach_all(target->bpffs_dir), remove_chains()};
+  json removed = json::array();
   int exit_code = kDone;
-  for (const auto* lines : {&from_kernel, &from_iptables}) {
-    if (*lines) continue;
-    console.err << "mailweir: " << printable(lines->error().message) << '\n';
-    exit_code = kNo;
+  for (const auto& part : parts) {
+    if (!part) {
+      console.err << "mailweir: " << printable(part.error().message) << '\n';
+      exit_code = kNo;
+      continue;
+    }
+    for (const std::string& line : *part) removed.push_back(line);
+  }
+  if (!print_for_machines(console, {{"removed", removed}}, "", {})) {
+    for (const json& line : removed) console.out << "removed " << text(line) << '\n';
+    if (removed.empty() && exit_code == kDone) console.out << "nothing of mailweir is attached\n";
   }
   if (!console.globals.quiet)
     console.err << "the record (state_dir) is kept: the next start restores the blocks\n";

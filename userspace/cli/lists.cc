@@ -70,7 +70,7 @@ void print_event(const Console& console, const json& event) {
   console.out << local_short(field(event, "time")) << "  "
               << console.style.paint(kind, tone_of_event(kind))
               << std::string(kind.size() < 11 ? 11 - kind.size() : 0, ' ')
-              << fmt::format("  {:<15}  {}\n", source, text(field(event, "text")));
+              << fmt::format("  {:<17}  {}\n", source, text(field(event, "text")));
 }
 
 void print_events(const Console& console, const json& events) {

@@ -94,6 +94,14 @@ std::string counted(std::uint64_t number, std::string_view noun) {
   return fmt::format("{} {}{}", grouped(number), noun, number == 1 ? "" : "s");
 }
 
+std::string shell_word(std::string_view word) {
+  if (!word.empty() && word.find_first_of(" \t\n\"'\\$`&|;<>()*?[]#~!{}") == std::string_view::npos)
+    return std::string(word);
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + '\'';
+}
+
 std::string Style::paint(std::string_view word, Tone tone) const {
   if (!colour_ || tone == Tone::plain) return std::string(word);
   const char* code = tone == Tone::good ? "32" : tone == Tone::warn ? "33" : "1;31";

@@ -21,6 +21,9 @@ namespace mailweir {
 /// "1 rule", "7 rules".
 [[nodiscard]] std::string counted(std::uint64_t number, std::string_view noun);
 
+/// A word as a shell takes it again: quoted, if it needs to be.
+[[nodiscard]] std::string shell_word(std::string_view word);
+
 /// What a state word means to the reader.
 enum class Tone : std::uint8_t { plain, good, warn, bad };
 

@@ -186,6 +186,18 @@ Listener::~Listener() {
   if (same_file(lock, lock_.get())) ::unlink(lock.c_str());
 }
 
+Result<bool> remove_stale_socket(const std::string& path) {
+  auto address = address_of(path);
+  if (!address) return std::move(address).error();
+  if (::access(path.c_str(), F_OK) != 0 && ::access((path + ".lock").c_str(), F_OK) != 0)
+    return false;
+  auto lock = take_lock(path);
+  if (!lock) return std::move(lock).error();
+  const Listener owner(path, std::move(*lock));  // its end removes the lock
+  if (auto cleared = clear_stale(path, *address); !cleared) return std::move(cleared).error();
+  return true;
+}
+
 Result<Peer> peer_of(int fd, gid_t group) {
   ucred credentials{};
   socklen_t size = sizeof(credentials);

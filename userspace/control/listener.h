@@ -27,6 +27,7 @@ class Listener {
   [[nodiscard]] gid_t group() const { return group_; }
 
  private:
+  friend Result<bool> remove_stale_socket(const std::string& path);
   Listener(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
   [[nodiscard]] Result<> bind_and_listen(const std::string& group);
 
@@ -37,6 +38,10 @@ class Listener {
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };
+
+/// Removes what a killed daemon left at `path`: socket and lock. False: there was nothing.
+/// EADDRINUSE: a daemon has it.
+[[nodiscard]] Result<bool> remove_stale_socket(const std::string& path);
 
 /// Who connected. Members of `group` by their first or any other group may change things.
 [[nodiscard]] Result<Peer> peer_of(int fd, gid_t group);

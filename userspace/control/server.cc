@@ -22,7 +22,7 @@ using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 /// What a request that is not complete may take while others wait for a place.
-constexpr milliseconds kCrowdedAllowance{1000};
+constexpr milliseconds kCrowdedAllowance{250};
 constexpr std::chrono::hours kLongestWait{1};
 
 enum class Stage : std::uint8_t { reading, parked, answering };
@@ -149,6 +149,8 @@ Result<> Server::Impl::start() {
 }
 
 Server::Impl::~Impl() {
+  // What the owner's handler uses may be gone already.
+  handler = [](const HttpRequest&) { return http_error(503, "stopping", "mailweir status"); };
   // A suspended connection makes MHD_stop_daemon() abort.
   for (Connection& connection : connections)
     if (connection.stage == Stage::parked) resume(connection);

@@ -201,13 +201,15 @@ void Controller::sweep() {
   const WallTime now = clock_.now().wall;
   std::erase_if(last_noted_, [&](const auto& noted) { return now - noted.second >= kNoteEvery; });
   // Collected first: a decision changes maps, and the walk wants them to stand still.
-  std::vector<std::pair<mw_addr, mw_source>> suspects;
+  std::vector<mw_addr> suspects;
   const FanoutRule rule = make_rule(config_);
   const auto walked = datapath_.each_source([&](const mw_addr& key, const mw_source& source) {
-    if (should_block(evidence_of(source, clock_.now()), rule)) suspects.emplace_back(key, source);
+    if (should_block(evidence_of(source, clock_.now()), rule)) suspects.push_back(key);
   });
   if (!walked) spdlog::error("sweep failed={}", log_value(walked.error().message));
-  for (const auto& [key, source] : suspects) evaluate(key, source);
+  // Read again: a copy made while a slice turned may show the new number with the old bits.
+  for (const mw_addr& key : suspects)
+    if (const auto source = datapath_.source(key); source && *source) evaluate(key, **source);
 }
 
 void Controller::evaluate(const mw_addr& key, const mw_source& source) {

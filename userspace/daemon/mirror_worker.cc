@@ -16,10 +16,15 @@ bool same_rule(const MirrorRule& a, const MirrorRule& b) {
 
 /// "jump not at FORWARD 1", or nothing.
 std::string drift_of(const MirrorFound& found, const MirrorTable& written, bool ipv6) {
+  // Without the family, or without a judged port, there is no jump to look for.
+  if (!found.available || written.ports.empty()) return "";
   std::vector<MirrorRule> wanted = written.rules;
   std::erase_if(wanted, [&](const MirrorRule& rule) { return rule.source.is_ipv4() == ipv6; });
   const std::string family = ipv6 ? "ip6tables: " : "iptables: ";
   if (!found.jump_is_first || found.jumps != 1) return family + "the jump is not at FORWARD 1";
+  std::vector<Prefix> servers = written.servers;
+  std::erase_if(servers, [&](const Prefix& server) { return server.is_ipv4() == ipv6; });
+  if (found.servers != servers) return family + "the rules for servers are not those that are due";
   if (found.foreign_rules != 0)
     return family + std::to_string(found.foreign_rules) + " foreign rules in the chain";
   if (!std::ranges::equal(found.rules, wanted, same_rule))

@@ -181,6 +181,12 @@ std::vector<Outcome> Controller::allow(const std::vector<std::string>& networks,
                                  "mailweir allow add 172.16.0.25 --reason \"mail server\""));
       continue;
     }
+    if (!prefix->is_ipv4() && prefix->contains(*parse_address("0.0.0.0"))) {
+      outcomes.push_back(refusal(text,
+                                 text + " would hold all of IPv4 too, in the space of the keys",
+                                 "name IPv6 networks such as 2001:db8::/32"));
+      continue;
+    }
     const Prefix entry = as_source(*prefix);
     std::erase_if(edits, [&](const AllowEdit& edit) { return edit.prefix == entry; });
     edits.push_back({entry, order.by, order.reason, clock_.now().wall});
