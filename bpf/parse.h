@@ -35,7 +35,7 @@ struct pppoe_session {
 
 struct ipv6_extension {
 	__u8 next_header;
-	__u8 length; /* in 8 bytes, the first 8 not counted (AH: in 4 bytes, less 2) */
+	__u8 length; /* in 8 bytes (AH: in 4), the first 8 bytes not counted */
 };
 
 struct ipv6_fragment {
@@ -77,6 +77,14 @@ static __always_inline int parse_ipv4(struct cursor *c, struct headers *h)
 	return PARSE_OK;
 }
 
+/* The unit of an extension header's length, without its first 8 bytes; 0: not followed. A table
+ * and not a choice by type, since the verifier would walk the rest once for each of the choices:
+ * 458,000 instructions instead of 105,000. */
+static const __u8 ipv6_length_unit[256] = {
+    [IPPROTO_HOPOPTS] = 8,  [IPPROTO_ROUTING] = 8, [IPPROTO_DSTOPTS] = 8,
+    [IPPROTO_FRAGMENT] = 8, [IPPROTO_AH] = 4,
+};
+
 /* RFC 8200, section 4. Ends at TCP, at a protocol of somebody else, or after MAX_IPV6_HEADERS. */
 static __always_inline int parse_ipv6(struct cursor *c, struct headers *h)
 {
@@ -95,11 +103,12 @@ static __always_inline int parse_ipv6(struct cursor *c, struct headers *h)
 	for (int i = 0; i < MAX_IPV6_HEADERS; i++) {
 		const struct ipv6_extension *ext = c->pos;
 		const struct ipv6_fragment *frag = c->pos;
+		__u32 unit;
 
 		if (next == IPPROTO_TCP)
 			return PARSE_OK;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
-		    next != IPPROTO_AH && next != IPPROTO_FRAGMENT)
+		unit = ipv6_length_unit[next];
+		if (!unit)
 			return MW_NOT_OURS;
 		/* The shortest extension header is 8 bytes long. */
 		if ((void *)(frag + 1) > c->end)
@@ -108,10 +117,9 @@ static __always_inline int parse_ipv6(struct cursor *c, struct headers *h)
 			if (frag->offset_and_more & bpf_htons(0xfff8))
 				return frag->next_header == IPPROTO_TCP ? MW_FRAGMENT : MW_NOT_OURS;
 			c->pos += sizeof(*frag);
-		} else if (next == IPPROTO_AH) {
-			c->pos += (ext->length + 2) * 4;
 		} else {
-			c->pos += (ext->length + 1) * 8;
+			/* The mask takes nothing away: the verifier needs to see a bound. */
+			c->pos += 8 + (ext->length * unit & 0x7fc);
 		}
 		next = ext->next_header;
 	}

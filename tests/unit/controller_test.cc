@@ -288,6 +288,24 @@ TEST_F(ControllerTest, AReloadKeepsBlocksAndLiftsThoseThatAreAllowedNow) {
   EXPECT_FALSE(is_blocked("172.16.7.71"));
 }
 
+TEST_F(ControllerTest, ABlockEndsWhenItsSourceIsNoClientAnyMore) {
+  controller_->block({"172.16.7.70", "172.16.100.1"}, 1h, by_root_);
+  Config next = config_;
+  next.networks.inside = {*parse_prefix("172.16.100.0/24")};
+  ASSERT_TRUE(controller_->reload(next));
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  EXPECT_TRUE(is_blocked("172.16.100.1"));
+  EXPECT_EQ(controller_->history(address("172.16.7.70")).at(0).end_cause, EndCause::outside);
+}
+
+TEST_F(ControllerTest, AnotherIpv6PrefixEndsTheBlocksThatMeantTheOldOne) {
+  controller_->block({"2001:db8:1:2::5", "172.16.7.70"}, 1h, by_root_);
+  config_.networks.ipv6_prefix = 56;
+  EXPECT_EQ(open().size(), 1U);
+  EXPECT_FALSE(is_blocked("2001:db8:1:2::"));
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
 TEST_F(ControllerTest, AManualBlockTakesOverAndKeepsTheCount) {
   kernel_says("172.16.7.70", flooder(40, 12));
   kernel_.dropped[address("172.16.7.70")] = {500, 30000};
@@ -306,6 +324,12 @@ TEST_F(ControllerTest, AFullBlocklistIsSaidAndLosesNothing) {
   EXPECT_FALSE(refused.at(0).ok);
   EXPECT_THAT(refused.at(0).error, testing::HasSubstr("full"));
   EXPECT_EQ(controller_->active().size(), 8U);
+
+  kernel_says("172.16.7.70", flooder(40, 12));
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  controller_->unblock({"172.16.7.1"}, by_root_);
+  kernel_says("172.16.7.70", flooder(40, 12));
+  EXPECT_TRUE(is_blocked("172.16.7.70")) << "there is room again, and it had no grace";
 }
 
 }  // namespace

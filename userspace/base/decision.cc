@@ -24,7 +24,8 @@ constexpr Word<Origin> kOrigins[] = {
 constexpr Word<EndCause> kEndCauses[] = {
     {EndCause::expired, "expired"},   {EndCause::unblocked, "unblocked"},
     {EndCause::allowed, "allowed"},   {EndCause::mode, "mode"},
-    {EndCause::replaced, "replaced"}, {EndCause::removed, "removed"}};
+    {EndCause::replaced, "replaced"}, {EndCause::removed, "removed"},
+    {EndCause::outside, "outside"},   {EndCause::failed, "failed"}};
 
 template <typename E>
 std::string_view word_of(std::span<const Word<E>> words, E value) {

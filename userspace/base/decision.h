@@ -39,8 +39,19 @@ struct Evidence {
 
 /// Why a decision ended.
 ///   replaced: another decision about the same source took over
-///   removed: the kernel's entry was deleted by hand, or could not be made
-enum class EndCause : std::uint8_t { expired, unblocked, allowed, mode, replaced, removed };
+///   removed: the kernel's entry was deleted by hand
+///   outside: the configuration does not count the source among the clients any more
+///   failed: the kernel refused the entry; it was never enforced
+enum class EndCause : std::uint8_t {
+  expired,
+  unblocked,
+  allowed,
+  mode,
+  replaced,
+  removed,
+  outside,
+  failed
+};
 [[nodiscard]] std::string_view to_string(EndCause cause);
 [[nodiscard]] std::optional<EndCause> parse_end_cause(std::string_view text);
 

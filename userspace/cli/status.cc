@@ -114,6 +114,7 @@ std::string mirror_text(const Console& console, const json& mirror) {
   const std::string state = text(field(mirror, "state"));
   const std::string note = text(field(mirror, "note"));
   if (state == "off") return "off ([mirror] backend)";
+  if (state == "pending") return "chain MAILWEIR is being written";
   std::string line = "chain MAILWEIR ";
   line += state == "matches" ? console.style.paint(state, Tone::good)
                              : console.style.paint(upper(state), Tone::bad);
@@ -127,6 +128,8 @@ std::string mirror_text(const Console& console, const json& mirror) {
 /// What the kernel program does without its controller, and for how long.
 std::string kernel_alone(const json& status) {
   if (field(status, "interfaces").empty()) return "nothing is attached, all packets pass";
+  if (flag(field(status, "passes_all")))
+    return "the kernel program only observes, everything passes (on_stop = \"pass\")";
   const seconds dead_man = seconds_of(field(status, "dead_man_seconds"));
   const seconds silent = seconds_of(field(status, "heartbeat_seconds_ago"));
   const std::string since = fmt::format("dead_man {}, last heartbeat {} ago",

@@ -40,6 +40,16 @@ Result<std::vector<std::string>> texts(const json& body, const char* key) {
   return list;
 }
 
+/// A mistyped key must not be passed over: "dry_rum" would change things.
+Result<> only_keys(const json& body, std::initializer_list<std::string_view> known) {
+  if (!body.is_object()) return Error{EINVAL, "the body must be a JSON object"};
+  for (const auto& [key, value] : body.items())
+    if (std::ranges::find(known, key) == known.end())
+      return Error{EINVAL,
+                   fmt::format("unknown key \"{}\" (known: {})", key, fmt::join(known, ", "))};
+  return Ok{};
+}
+
 /// A text of the body; empty if it is missing.
 Result<std::string> text(const json& body, const char* key) {
   if (!body.is_object() || !body.contains(key) || body[key].is_null()) return std::string();
@@ -122,6 +132,8 @@ json Api::problems() const {
       list.push_back("interface " + each.interface + " is not guarded: " + each.note);
   if (!controller_.store_problem().empty())
     list.push_back("record: " + controller_.store_problem());
+  if (controller_.enforced() >= datapath_.block_capacity())
+    list.push_back("blocklist full: new blocks are refused; unblock some, or raise [maps] blocks");
   if (state_.mirror.state == "degraded") list.push_back("mirror: " + state_.mirror.note);
   if (const std::size_t left_out = unmirrored(controller_); left_out > 0)
     list.push_back(fmt::format(
@@ -276,6 +288,8 @@ HttpAnswer Api::allow_list(const std::string& address) {
 }
 
 HttpAnswer Api::block(const HttpRequest& request) {
+  if (auto known = only_keys(request.body, {"sources", "for", "reason", "dry_run"}); !known)
+    return bad_request(known.error());
   const auto sources = texts(request.body, "sources");
   if (!sources) return bad_request(sources.error());
   const auto order = order_of(request);
@@ -289,6 +303,8 @@ HttpAnswer Api::block(const HttpRequest& request) {
 }
 
 HttpAnswer Api::unblock(const HttpRequest& request) {
+  if (auto known = only_keys(request.body, {"sources", "all", "reason", "dry_run"}); !known)
+    return bad_request(known.error());
   const auto order = order_of(request);
   if (!order) return bad_request(order.error());
   const bool all = request.body.is_object() && request.body.value("all", json()) == json(true);
@@ -299,6 +315,8 @@ HttpAnswer Api::unblock(const HttpRequest& request) {
 }
 
 HttpAnswer Api::edit_allowlist(const HttpRequest& request, bool add) {
+  if (auto known = only_keys(request.body, {"networks", "reason", "dry_run"}); !known)
+    return bad_request(known.error());
   const auto networks = texts(request.body, "networks");
   if (!networks) return bad_request(networks.error());
   const auto order = order_of(request);
@@ -309,6 +327,8 @@ HttpAnswer Api::edit_allowlist(const HttpRequest& request, bool add) {
 }
 
 HttpAnswer Api::mode(const HttpRequest& request) {
+  if (auto known = only_keys(request.body, {"mode", "reason"}); !known)
+    return bad_request(known.error());
   const auto word = text(request.body, "mode");
   const auto wanted = word ? parse_mode(*word) : std::nullopt;
   if (!wanted)

@@ -79,6 +79,7 @@ Result<> Controller::reconcile(std::vector<std::string>& repaired) {
       for (Decision& decision : *open) decisions_[decision.source] = std::move(decision);
   }
   expire();
+  drop_other_prefix(repaired);
 
   for (const auto& [key, decision] : decisions_) {
     if (decision.would) continue;
@@ -235,12 +236,21 @@ void Controller::evaluate(const mw_addr& key, const mw_source& source) {
   decision.evidence = evidence;
   const seconds lasts = mailweir::next_duration(earlier, rule, now.wall);
   if (lasts != kForever) decision.until = now.wall + lasts;
-  if (auto added = add(std::move(decision)); !added)
+  if (auto added = add(std::move(decision));
+      !added && now.wall - full_said_ >= std::chrono::minutes(1)) {
+    full_said_ = now.wall;
     spdlog::error("block source={} failed={}", name_of(key), log_value(added.error().message));
+  }
 }
 
 /// Record, then kernel, then mirror. A failing record does not hold up enforcement.
 Result<> Controller::add(Decision decision) {
+  // Asked first: a decision that cannot be enforced is none.
+  if (const Decision* known = find_active(decision.source);
+      !decision.would && (known == nullptr || known->would) &&
+      enforced() >= datapath_.block_capacity())
+    return Error{E2BIG, fmt::format("blocklist full ({}): unblock some, or raise [maps] blocks",
+                                    datapath_.block_capacity())};
   if (find_active(decision.source) != nullptr)
     end(decision.source, EndCause::replaced, decision.by);
   last_number_ = decision.number;
@@ -249,7 +259,7 @@ Result<> Controller::add(Decision decision) {
   if (!decision.would) {
     if (auto put = datapath_.put_block(decision.source, kernel_block(decision)); !put) {
       decision.ended = clock_.now().wall;
-      decision.end_cause = EndCause::removed;
+      decision.end_cause = EndCause::failed;
       persist(decision);
       return put;
     }
@@ -261,7 +271,7 @@ Result<> Controller::add(Decision decision) {
                log_value(decision.by), decision.until ? rfc3339(*decision.until) : "forever",
                log_value(why));
   journal_.add(decision.since, decision.would ? "would_block" : "block", name_of(decision.source),
-               decision.id() + " by " + decision.by + ": " + why);
+               decision.id() + " by " + decision.by + (why.empty() ? "" : ": " + why));
   decisions_[decision.source] = std::move(decision);
   return Ok{};
 }
@@ -307,14 +317,29 @@ void Controller::remember_would_blocks() {
   }
 }
 
-/// Blocks that mode or allowlist do not permit any more: they end, and a later change of mode
-/// does not bring them back.
+/// With another ipv6_prefix a key means another set of addresses: such a block ends, and is said.
+void Controller::drop_other_prefix(std::vector<std::string>& repaired) {
+  std::vector<mw_addr> due;
+  for (const auto& [key, decision] : decisions_)
+    if (!is_ipv4(key) && decision.ipv6_prefix != config_.networks.ipv6_prefix) due.push_back(key);
+  for (const mw_addr& key : due) {
+    const Decision& decision = decisions_.at(key);
+    repaired.push_back("block of " + to_string(decision.prefix()) + " (" + decision.id() +
+                       ") ended, since ipv6_prefix is another now; order it again if it is wanted");
+    end(key, EndCause::outside, "auto");
+  }
+}
+
+/// Blocks that mode, allowlist or networks do not permit any more: they end, and a later change of
+/// mode does not bring them back.
 void Controller::lift_forbidden(std::vector<Decision>* lifted, std::string_view by) {
   std::vector<std::pair<mw_addr, EndCause>> due;
   for (const auto& [key, decision] : decisions_) {
     if (decision.would) continue;
     if (is_allowed(key))
       due.emplace_back(key, EndCause::allowed);
+    else if (!is_inside(key))
+      due.emplace_back(key, EndCause::outside);
     else if (decision.origin == Origin::automatic && mode_for(key) != Mode::block)
       due.emplace_back(key, EndCause::mode);
   }
@@ -409,6 +434,11 @@ std::vector<AllowView> Controller::allowed_by(const mw_addr& key) const {
 const Decision* Controller::find_active(const mw_addr& key) const {
   const auto found = decisions_.find(key);
   return found == decisions_.end() ? nullptr : &found->second;
+}
+
+std::size_t Controller::enforced() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(decisions_, [](const auto& each) { return !each.second.would; }));
 }
 
 std::vector<Decision> Controller::active() const {

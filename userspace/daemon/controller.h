@@ -79,6 +79,8 @@ class Controller {
   [[nodiscard]] std::vector<AllowView> allow_list() const;
   [[nodiscard]] std::vector<AllowView> allowed_by(const mw_addr& key) const;
   [[nodiscard]] const Config& config() const { return config_; }
+  /// Enforced decisions: as many as the kernel's map has entries of ours.
+  [[nodiscard]] std::size_t enforced() const;
   [[nodiscard]] const std::string& store_problem() const { return store_problem_; }
 
   [[nodiscard]] std::vector<Decision> active() const;  ///< by number; would-blocks too
@@ -97,6 +99,7 @@ class Controller {
   Result<> reconcile(std::vector<std::string>& repaired);
   Result<> add(Decision decision);
   void end(const mw_addr& key, EndCause cause, std::string_view by);
+  void drop_other_prefix(std::vector<std::string>& repaired);
   void lift_forbidden(std::vector<Decision>* lifted, std::string_view by);
   void remember_would_blocks();
   void expire();
@@ -124,6 +127,7 @@ class Controller {
   Mode mode_;
   Ruleset rules_;
   std::vector<AllowEdit> allow_edits_;
+  WallTime full_said_;  ///< that the blocklist is full is said every minute only
   /// The open decisions of the record, by source: an index that survives a failing disk.
   std::map<mw_addr, Decision> decisions_;
   /// mw_source.braked of would-blocked sources when their mode became block.

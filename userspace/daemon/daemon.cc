@@ -162,9 +162,12 @@ Result<> Daemon::start(Config config) {
   return Ok{};
 }
 
+/// An interface that is guarded may be away for a moment; one that is new must be there.
 Result<> Daemon::check_interfaces(const Config& config) const {
   for (const std::string& name : matching_interfaces(config.interfaces.inside))
-    if (::if_nametoindex(name.c_str()) == 0)
+    if (::if_nametoindex(name.c_str()) == 0 &&
+        std::ranges::find(state_.attachments, name, &Attachment::interface) ==
+            state_.attachments.end())
       return Error{ENODEV, "[interfaces] inside: there is no interface " + name + " (" +
                                state_.config_file + "); ip -br link lists them"};
   return Ok{};
@@ -189,7 +192,7 @@ void Daemon::open_mirror(const Config& config) {
     spdlog::error("mirror degraded={}", log_value(iptables.error().message));
     return;
   }
-  state_.mirror = {.backend = iptables->backend(), .state = "degraded", .note = "not written yet"};
+  state_.mirror = {.backend = iptables->backend(), .state = "pending", .note = ""};
   if (const auto other = iptables->other_backend_in_use())
     spdlog::warn("mirror note={}", log_value(*other));
   mirror_ = std::make_unique<MirrorWorker>(std::move(*iptables));
@@ -328,6 +331,11 @@ Result<std::vector<std::string>> Daemon::reload() {
                   log_value("the running configuration is unchanged"));
     return Error{EINVAL, fmt::format("{}", fmt::join(lines, "\n"))};
   }
+  if (auto there = check_interfaces(loaded.config); !there) {
+    spdlog::error("reload failed={} effect={}", log_value(there.error().message),
+                  log_value("the running configuration is unchanged"));
+    return Error{EINVAL, there.error().message};
+  }
   const Config& running = controller_->config();
   const auto fixed = [&](bool same, std::string_view key) {
     if (!same) lines.push_back(std::string(key) + " takes effect at the next start");
@@ -342,11 +350,19 @@ Result<std::vector<std::string>> Daemon::reload() {
   fixed(loaded.config.mirror.backend == running.mirror.backend &&
             loaded.config.mirror.refresh == running.mirror.refresh,
         "[mirror]");
+  // Every key of an IPv6 source would mean another set of addresses.
+  fixed(loaded.config.networks.ipv6_prefix == running.networks.ipv6_prefix, "networks.ipv6_prefix");
+  loaded.config.networks.ipv6_prefix = running.networks.ipv6_prefix;
   if (auto reloaded = controller_->reload(std::move(loaded.config)); !reloaded) {
     spdlog::error("reload failed={}", log_value(reloaded.error().message));
     return Error{reloaded.error().code, reloaded.error().message};
   }
   attach();
+  for (const Attachment& each : state_.attachments)
+    if (!each.attached)
+      lines.push_back("interface " + each.interface + " is not guarded: " + each.note);
+  if (state_.attachments.empty())
+    lines.push_back("no interface matches [interfaces] inside: nothing is guarded");
   spdlog::info("reload mode={} warnings={}", to_string(controller_->mode()), lines.size());
   return lines;
 }

@@ -107,6 +107,8 @@ Result<json> status_from_pins(const std::string& bpffs_dir) {
   json status = {{"version", MAILWEIR_VERSION},
                  {"node", nullptr},
                  {"running", false},
+                 // on_stop = "pass" leaves a heartbeat of never behind.
+                 {"passes_all", (*set)->heartbeat_ns == 0 && (*set)->dead_man_ns != 0},
                  {"mode", (*set)->mode == MW_MODE_BLOCK      ? "block"
                           : (*set)->mode == MW_MODE_THROTTLE ? "throttle"
                                                              : "observe"},
