@@ -278,6 +278,9 @@ static __always_inline void keep_flow(const struct question *q, struct mw_flow_p
 		return;
 	flow = &q->src->flows[place.index];
 	was = *(volatile __u64 *)&flow->word;
+	/* The same tuple with another ISN may not wipe the flow that is open. */
+	if (state == MW_FLOW_HELD && mw_flow_state(was) == MW_FLOW_OPEN)
+		return;
 	if (__sync_val_compare_and_swap(&flow->word, was,
 					mw_flow_word(tag, q->now_ns, retries, state)) != was)
 		return;

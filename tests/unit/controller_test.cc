@@ -288,6 +288,38 @@ TEST_F(ControllerTest, AReloadKeepsBlocksAndLiftsThoseThatAreAllowedNow) {
   EXPECT_FALSE(is_blocked("172.16.7.71"));
 }
 
+TEST_F(ControllerTest, AStepOfTheWallClockNeitherFreesNorHolds) {
+  controller_->block({"172.16.7.70"}, 1h, by_root_);
+  for (const auto step : {24h, -48h}) {
+    clock_.step_wall(step);
+    controller_->tick();
+    ASSERT_TRUE(is_blocked("172.16.7.70"));
+    EXPECT_EQ(*controller_->find_active(address("172.16.7.70"))->until, clock_.now().wall + 1h);
+  }
+  clock_.advance(1h + 1s);
+  controller_->tick();
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, AnAutomaticBlockWhoseRecordWasLostStaysAutomatic) {
+  kernel_.blocklist[address("172.16.7.70")] = {
+      .until_ns = to_ns(clock_.now().boot + 1h), .decision = 7, .reason = MW_REASON_FANOUT};
+  controller_->tick();
+  EXPECT_EQ(controller_->find_active(address("172.16.7.70"))->origin, Origin::automatic);
+}
+
+TEST_F(ControllerTest, AnOldModeOrderDoesNotComeBack) {
+  config_.mode = Mode::observe;
+  open();
+  ASSERT_TRUE(controller_->set_mode(Mode::block, by_root_));
+  for (const Mode mode : {Mode::throttle, Mode::observe}) {
+    config_.mode = mode;
+    ASSERT_TRUE(controller_->reload(config_));
+  }
+  open();
+  EXPECT_EQ(controller_->mode(), Mode::observe);
+}
+
 TEST_F(ControllerTest, ABlockEndsWhenItsSourceIsNoClientAnyMore) {
   controller_->block({"172.16.7.70", "172.16.100.1"}, 1h, by_root_);
   Config next = config_;

@@ -76,7 +76,7 @@ Result<> Controller::reconcile(std::vector<std::string>& repaired) {
     auto open = store_->open_decisions();
     note_store(open ? Result<>(Ok{}) : Result<>(open.error()));
     if (open)
-      for (Decision& decision : *open) decisions_[decision.source] = std::move(decision);
+      for (Decision& decision : *open) load(std::move(decision));
   }
   expire();
   drop_other_prefix(repaired);
@@ -106,13 +106,18 @@ Result<> Controller::reload(Config config) {
   Config before = std::exchange(config_, std::move(config));
   const Mode mode_before = mode_;
   // A file that says another mode than before is the younger order.
-  if (config_.mode != before.mode) mode_ = config_.mode;
+  const bool is_new_mode = config_.mode != before.mode;
+  if (is_new_mode) mode_ = config_.mode;
   if (auto applied = apply_rules(); !applied) {
     config_ = std::move(before);
     mode_ = mode_before;
-    (void)apply_rules();
+    if (auto back = apply_rules(); !back)
+      spdlog::error("reload rollback-failed={}", log_value(back.error().message));
     return std::move(applied).error().in("reload");
   }
+  // An older order by command must not come back at the next start.
+  if (is_new_mode && store_ != nullptr)
+    note_store(store_->set_mode_order({mode_, config_.mode, "file", clock_.now().wall}));
   lift_forbidden(nullptr, "auto");
   remember_would_blocks();
   mirror_due_ = true;
@@ -132,8 +137,9 @@ void Controller::tick() {
   if (auto beaten = datapath_.beat(clock_.now().boot); !beaten)
     spdlog::error("heartbeat failed={}", log_value(beaten.error().message));
   retry_persist();
-  expire();
+  // Before the expiry: after a step of the wall clock the kernel's ends hold.
   adopt_by_hand();
+  expire();
 }
 
 void Controller::expire() {
@@ -152,15 +158,37 @@ void Controller::adopt_by_hand() {
     spdlog::error("blocklist failed={}", log_value(entries.error().message));
     return;
   }
+  const std::map<mw_addr, mw_block> in_kernel(entries->begin(), entries->end());
   std::vector<mw_addr> gone;
-  for (const auto& [key, decision] : decisions_)
-    if (!decision.would) gone.push_back(key);
-  for (const auto& [key, block] : *entries) {
-    std::erase(gone, key);
+  for (auto& [key, decision] : decisions_) {
+    if (decision.would) continue;
+    const auto found = in_kernel.find(key);
+    if (found == in_kernel.end())
+      gone.push_back(key);
+    else if (found->second.decision == decision.number)
+      follow_kernel(decision, found->second);
+  }
+  for (const mw_addr& key : gone) end(key, EndCause::removed, "bpftool");
+  for (const auto& [key, block] : in_kernel) {
     const Decision* known = find_active(key);
     if (known == nullptr || known->would || known->number != block.decision) adopt(key, block);
   }
-  for (const mw_addr& key : gone) end(key, EndCause::removed, "bpftool");
+}
+
+/// The kernel counts in boot time: where a step of the wall clock, or a hand, has moved the two
+/// ends apart, what is enforced is what is written down.
+void Controller::follow_kernel(Decision& decision, const mw_block& block) {
+  const mw_block ours = kernel_block(decision);
+  if ((ours.until_ns == 0) == (block.until_ns == 0) &&
+      std::chrono::abs(boot_time(ours.until_ns) - boot_time(block.until_ns)) <= kSameEnd)
+    return;
+  decision.until = block.until_ns == 0
+                       ? std::nullopt
+                       : std::optional(clock_.now().wall_of(boot_time(block.until_ns)));
+  persist(decision, false);
+  mirror_due_ = true;
+  spdlog::warn("end-followed source={} id={} until={}", name_of(decision.source), decision.id(),
+               decision.until ? rfc3339(*decision.until) : "forever");
 }
 
 void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
@@ -177,9 +205,12 @@ void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
   if (key != written_key) refused("an IPv6 key stands for its /64; the masked key takes over");
 
   Decision decision = new_decision(key);
-  decision.origin = Origin::bpftool;
-  decision.by = "bpftool";
-  decision.reason = "written into the blocklist map by hand";
+  // One with a number and the rule's reason is ours, from a record that was lost.
+  const bool is_ours = block.decision != 0 && block.reason != MW_REASON_MANUAL;
+  decision.origin = is_ours ? Origin::automatic : Origin::bpftool;
+  decision.by = is_ours ? "auto" : "bpftool";
+  decision.reason =
+      is_ours ? "fanout, its record was lost" : "written into the blocklist map by hand";
   if (block.until_ns != 0) decision.until = now.wall_of(boot_time(block.until_ns));
   if (auto added = add(decision); !added)
     spdlog::error("adopt source={} failed={}", name_of(key), log_value(added.error().message));
@@ -251,20 +282,20 @@ Result<> Controller::add(Decision decision) {
       enforced() >= datapath_.block_capacity())
     return Error{E2BIG, fmt::format("blocklist full ({}): unblock some, or raise [maps] blocks",
                                     datapath_.block_capacity())};
-  if (find_active(decision.source) != nullptr)
-    end(decision.source, EndCause::replaced, decision.by);
   last_number_ = decision.number;
   if (auto numbered = datapath_.set_last_decision(decision.number); !numbered) return numbered;
-  persist(decision);
+  persist(decision, true);
   if (!decision.would) {
     if (auto put = datapath_.put_block(decision.source, kernel_block(decision)); !put) {
       decision.ended = clock_.now().wall;
       decision.end_cause = EndCause::failed;
-      persist(decision);
+      persist(decision, false);
       return put;
     }
     mirror_due_ = true;
   }
+  // The old one last: until here it was what the kernel enforced.
+  end(decision.source, EndCause::replaced, decision.by);
   const std::string why = decision.evidence ? decision.evidence->sentence() : decision.reason;
   spdlog::info("{} source={} id={} by={} until={} because={}",
                decision.would ? "would-block" : "block", name_of(decision.source), decision.id(),
@@ -287,7 +318,7 @@ void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
     decision.dropped_packets = dropped->packets;
     decision.dropped_bytes = dropped->bytes;
   }
-  persist(decision);
+  persist(decision, false);
   if (!decision.would) {
     mirror_due_ = true;
     // The next decision takes over both the entry and its counts.
@@ -367,16 +398,35 @@ Decision Controller::new_decision(const mw_addr& key) const {
   return decision;
 }
 
-void Controller::persist(const Decision& decision) {
+/// A crash between a decision and the end of the one it replaced leaves both open: the younger
+/// holds.
+void Controller::load(Decision decision) {
+  const auto [known, is_first] = decisions_.try_emplace(decision.source, decision);
+  if (is_first) return;
+  Decision older = decision;
+  if (known->second.number < decision.number)
+    older = std::exchange(known->second, std::move(decision));
+  older.ended = clock_.now().wall;
+  older.end_cause = EndCause::replaced;
+  persist(older, false);
+}
+
+void Controller::persist(const Decision& decision, bool is_new) {
   if (store_ == nullptr) return;
-  const bool is_update = decision.ended.has_value();
-  const Result<> saved = is_update ? store_->update(decision) : store_->add({decision});
-  if (!saved) unsaved_.push_back(decision);
+  const Result<> saved = is_new ? store_->add({decision}) : store_->update(decision);
+  if (!saved) unsaved_.push_back({decision, is_new});
   note_store(saved);
 }
 
+/// In order, and no further than the first failure: a locked database waits at each.
 void Controller::retry_persist() {
-  for (auto& decision : std::exchange(unsaved_, {})) persist(decision);
+  while (!unsaved_.empty()) {
+    const auto& [decision, is_new] = unsaved_.front();
+    const Result<> saved = is_new ? store_->add({decision}) : store_->update(decision);
+    note_store(saved);
+    if (!saved) return;
+    unsaved_.pop_front();
+  }
 }
 
 void Controller::note_store(const Result<>& result) {
@@ -394,11 +444,14 @@ Mode Controller::mode_for(const mw_addr& key) const {
   const Group* best = nullptr;
   int best_bits = -1;
   for (const Group& group : config_.groups)
-    for (const Prefix& network : group.networks)
+    for (const Prefix& written : group.networks) {
+      // As the kernel's entry: never smaller than a client.
+      const Prefix network = as_source(written);
       if (network.contains(key) && network.bits > best_bits) {
         best = &group;
         best_bits = network.bits;
       }
+    }
   return best != nullptr && best->mode ? *best->mode : mode_;
 }
 

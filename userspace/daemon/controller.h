@@ -3,6 +3,7 @@
 // tells the mirror. It decides nothing itself, and knows no socket, no thread and no event loop.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -106,7 +107,9 @@ class Controller {
   void adopt_by_hand();
   void adopt(const mw_addr& written_key, const mw_block& block);
   void evaluate(const mw_addr& key, const mw_source& source);
-  void persist(const Decision& decision);
+  void load(Decision decision);
+  void persist(const Decision& decision, bool is_new);
+  void follow_kernel(Decision& decision, const mw_block& block);
   void retry_persist();
   void note_store(const Result<>& result);
   [[nodiscard]] mw_block kernel_block(const Decision& decision) const;
@@ -125,14 +128,14 @@ class Controller {
   const Clock& clock_;
   Store* store_;
   Mode mode_;
-  Ruleset rules_;
   std::vector<AllowEdit> allow_edits_;
   WallTime full_said_;  ///< that the blocklist is full is said every minute only
   /// The open decisions of the record, by source: an index that survives a failing disk.
   std::map<mw_addr, Decision> decisions_;
   /// mw_source.braked of would-blocked sources when their mode became block.
   std::map<mw_addr, std::uint64_t> braked_before_;
-  std::vector<Decision> unsaved_;  ///< what the store refused; tried again
+  /// What the store refused, and whether it is to be added or updated; tried again in order.
+  std::deque<std::pair<Decision, bool>> unsaved_;
   std::uint32_t last_number_ = 0;
   std::string store_problem_;
   bool mirror_due_ = true;

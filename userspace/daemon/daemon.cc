@@ -353,6 +353,13 @@ Result<std::vector<std::string>> Daemon::reload() {
   // Every key of an IPv6 source would mean another set of addresses.
   fixed(loaded.config.networks.ipv6_prefix == running.networks.ipv6_prefix, "networks.ipv6_prefix");
   loaded.config.networks.ipv6_prefix = running.networks.ipv6_prefix;
+  loaded.config.bpffs_dir = running.bpffs_dir;
+  loaded.config.socket = running.socket;
+  loaded.config.state_dir = running.state_dir;
+  loaded.config.node = running.node;
+  loaded.config.maps = running.maps;
+  loaded.config.mirror.backend = running.mirror.backend;
+  loaded.config.mirror.refresh = running.mirror.refresh;
   if (auto reloaded = controller_->reload(std::move(loaded.config)); !reloaded) {
     spdlog::error("reload failed={}", log_value(reloaded.error().message));
     return Error{reloaded.error().code, reloaded.error().message};
@@ -363,6 +370,7 @@ Result<std::vector<std::string>> Daemon::reload() {
       lines.push_back("interface " + each.interface + " is not guarded: " + each.note);
   if (state_.attachments.empty())
     lines.push_back("no interface matches [interfaces] inside: nothing is guarded");
+  for (const std::string& line : lines) spdlog::warn("reload note={}", log_value(line));
   spdlog::info("reload mode={} warnings={}", to_string(controller_->mode()), lines.size());
   return lines;
 }

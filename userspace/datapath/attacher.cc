@@ -43,7 +43,8 @@ std::vector<Attachment> Attacher::attach(const std::vector<std::string>& interfa
                                          AttachChoice choice) {
   std::vector<Attachment> wanted;
   for (const std::string& name : interfaces) wanted.push_back(attach_one(name, choice));
-  remove_all_but(wanted);
+  // Nothing of what is wanted could be attached: what is there is better than nothing.
+  if (std::ranges::any_of(wanted, &Attachment::attached)) remove_all_but(wanted);
   attachments_ = std::move(wanted);
   return attachments_;
 }
@@ -163,11 +164,13 @@ Result<> Attacher::attach_tc(const InterfaceFacts& facts) {
   // A priority belongs to one kind of filter: where another kind sits, the next one is ours.
   Result<> attached = Ok{};
   for (unsigned priority = 1; priority <= kMostPriorities; ++priority) {
-    attached = attach_filter(facts.ifindex, priority, program, false);
-    if (!attached) continue;
+    // The pin first: a filter without one would be nobody's after a crash.
     const std::string path =
         link_path(links_dir_, {.kind = Kind::tc, .ifindex = facts.ifindex, .priority = priority});
-    return pin_over(program, path);
+    if (auto pinned = pin_over(program, path); !pinned) return pinned;
+    attached = attach_filter(facts.ifindex, priority, program, false);
+    if (attached) return attached;
+    ::unlink(path.c_str());
   }
   return attached;
 }

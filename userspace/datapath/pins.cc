@@ -148,6 +148,10 @@ Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
       removed.push_back(std::move(*line));
     }
   }
+  // What a crash left between a pin and its rename.
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(links_dir, missing))
+    if (entry.path().filename().string().ends_with("_new")) ::unlink(entry.path().c_str());
   for (const char* map : kMaps) {
     const std::string path = bpffs_dir + "/" + map;
     if (::unlink(path.c_str()) == 0)
