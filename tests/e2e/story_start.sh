@@ -58,6 +58,9 @@ for hook in xdp tc; do
   echo 'brust = 5' >>"$config"
   check "a bad reload is refused" not mw reload 2>/dev/null
   check "and the block stays" equal 1 "$(mw_json '.blocks | length' blocks)"
+  config_write interfaces.attach="\"$hook\"" interfaces.inside='["nosuch0"]'
+  check "a reload with a misspelt interface is refused" not mw reload 2>/dev/null
+  check "and the good one stays guarded" equal attached "$(mw_json '.interfaces[0].state' status)"
   program=$(mw_json '.interfaces[0].program_id' status)
   daemon_stop
   config_write interfaces.attach="\"$hook\""
@@ -69,6 +72,19 @@ done
 
 daemon_start
 check "after detach and start the block is back from the record" equal 1 "$(mw_json '.blocks | length' blocks)"
+daemon_stop
+mw detach >/dev/null
+
+# on_stop = "pass" lets go at the stop, says so, and the next start takes hold again.
+server_start
+config_write interfaces.on_stop='"pass"'
+daemon_start
+check "blocked while the daemon runs" not greeted "$client4" "$server4" 2>/dev/null
+daemon_stop
+check "passes after its stop" greeted "$client4" "$server4"
+check "status says so" contains "everything passes" "$(mw status 2>&1 || :)"
+daemon_start
+check "blocked again" not greeted "$client4" "$server4" 2>/dev/null
 daemon_stop
 mw detach >/dev/null
 
