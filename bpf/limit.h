@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Pure decisions on a source's value: rate (GCRA), time slices, contact bitmap, flow slots.
+/* Pure decisions on a source's value: rate (GCRA), time slices, bitmaps of networks.
  * No map, no clock, no packet. Compiled for BPF and, by the unit tests, for the host. */
 #ifndef MAILWEIR_BPF_LIMIT_H
 #define MAILWEIR_BPF_LIMIT_H
@@ -44,6 +44,21 @@ MW_INLINE enum mw_taken mw_rate_take(__u64 *tat_ns, const struct mw_rate *rate, 
 			return MW_TAKEN;
 	}
 	return MW_CONTENDED;
+}
+
+/* Gives `events` back, so that they can be taken again; a full burst is never exceeded.
+ * Credit-based connection rate limiting (Schechter, Jung, Berger, RAID 2004): a contact that
+ * succeeds pays for the next ones. Lost to other CPUs after MW_CAS_TRIES: a little less credit. */
+MW_INLINE void mw_rate_give_back(__u64 *tat_ns, const struct mw_rate *rate, __u32 events)
+{
+	for (int i = 0; i < MW_CAS_TRIES; i++) {
+		__u64 seen = *(volatile __u64 *)tat_ns;
+		__u64 credit = rate->interval_ns * events;
+
+		if (__sync_val_compare_and_swap(tat_ns, seen, seen > credit ? seen - credit : 0) ==
+		    seen)
+			return;
+	}
 }
 
 /* fmix32 of MurmurHash3 (public domain, A. Appleby): every input bit moves every output bit. */
@@ -101,81 +116,28 @@ MW_INLINE int mw_contact_mark(struct mw_slice *slice, __u32 bit)
 	return !(__sync_fetch_and_or(word, mask) & mask);
 }
 
-/* ---- flow slots ---- */
-
-#define MW_FLOW_TICK_SHIFT 20 /* 2^20 ns: about a millisecond */
-#define MW_FLOW_TICKS_MASK 0xffffffU
-#define MW_RETRY_MIN_TICKS ((500ULL * 1000000ULL) >> MW_FLOW_TICK_SHIFT)
-/* Linux gives up on a SYN after 127 s (tcp_syn_retries = 6); later it is a flow of its own. */
-#define MW_RETRY_MAX_TICKS ((130ULL * 1000000000ULL) >> MW_FLOW_TICK_SHIFT)
-#define MW_RETRY_MAX 6
-
-MW_INLINE __u64 mw_flow_word(__u32 tag, __u64 now_ns, __u32 retries, enum mw_flow_state state)
+/* Remembers the network of an unproductive contact. Slices turn as the others do. */
+MW_INLINE void mw_refused_mark(struct mw_source *src, __u32 bit, __u64 now_ns)
 {
-	__u64 ticks = (now_ns >> MW_FLOW_TICK_SHIFT) & MW_FLOW_TICKS_MASK;
+	__u32 now = (__u32)(now_ns / MW_REFUSED_SLICE_NS);
+	__u32 was = *(volatile __u32 *)&src->refused_hour;
 
-	return (__u64)tag << 32 | ticks << 8 | (retries & 0xf) << 4 | state;
-}
-
-MW_INLINE enum mw_flow_state mw_flow_state(__u64 word)
-{
-	return (enum mw_flow_state)(word & 0xf);
-}
-
-MW_INLINE __u32 mw_flow_retries(__u64 word)
-{
-	return (word >> 4) & 0xf;
-}
-
-/* Modulo 2^24 ticks (4.9 hours): an older slot can look young and cost one SYN its charge. */
-MW_INLINE __u32 mw_flow_age_ticks(__u64 word, __u64 now_ns)
-{
-	return ((__u32)(now_ns >> MW_FLOW_TICK_SHIFT) - (__u32)(word >> 8)) & MW_FLOW_TICKS_MASK;
-}
-
-/* Is a SYN with the flow's own initial sequence number a real retransmission of it? A stack
- * waits at least 500 ms and gives up after 6; all else is judged as a new SYN. */
-MW_INLINE int mw_flow_is_retry(__u64 word, __u64 now_ns)
-{
-	__u32 age = mw_flow_age_ticks(word, now_ns);
-
-	return mw_flow_retries(word) < MW_RETRY_MAX && age >= MW_RETRY_MIN_TICKS &&
-	       age <= MW_RETRY_MAX_TICKS;
-}
-
-struct mw_flow_place {
-	__u32 index;
-	int found; /* the slot holds this flow; else it is the one to overwrite */
-};
-
-/* Looks in the flow's set for its slot, or for the one to give up: free, then held, then the
- * oldest. A held SYN may not overwrite open flows (`may_evict` 0): then nothing is returned
- * (index MW_FLOW_SLOTS), since a flood of dropped SYNs must not wipe evidence. */
-MW_INLINE struct mw_flow_place mw_flow_find(const struct mw_source *src, __u32 tag, __u64 now_ns,
-					    int may_evict)
-{
-	__u32 first = (tag & (MW_FLOW_SLOTS / MW_FLOW_WAYS - 1)) * MW_FLOW_WAYS;
-	__u32 victim = MW_FLOW_SLOTS, victim_rank = 0;
-
-	for (int way = 0; way < MW_FLOW_WAYS; way++) {
-		__u64 word =
-		    *(const volatile __u64 *)&src->flows[(first + way) % MW_FLOW_SLOTS].word;
-		enum mw_flow_state state = mw_flow_state(word);
-		__u32 rank;
-
-		if (state != MW_FLOW_FREE && (__u32)(word >> 32) == tag)
-			return (struct mw_flow_place){first + way, 1};
-
-		rank = state == MW_FLOW_FREE ? 0xffffffff :
-		       state == MW_FLOW_HELD ? MW_FLOW_TICKS_MASK + 2 :
-		       may_evict	     ? mw_flow_age_ticks(word, now_ns) + 1 :
-					       0;
-		if (rank > victim_rank) {
-			victim = first + way;
-			victim_rank = rank;
+	if ((__s32)(now - was) > 0 &&
+	    __sync_val_compare_and_swap(&src->refused_hour, was, now) == was)
+		for (int i = 0; i < MW_SEEN_WORDS; i++) {
+			src->refused[now & 1][i] = 0;
+			if (now - was > 1)
+				src->refused[~now & 1][i] = 0;
 		}
-	}
-	return (struct mw_flow_place){victim, 0};
+	__sync_fetch_and_or(&src->refused[now & 1][(bit / 64) & 3], 1ULL << (bit & 63));
+}
+
+/* A filter, and no more: whoever is told yes looks the network itself up. */
+MW_INLINE int mw_refused_seen(const struct mw_source *src, __u32 bit)
+{
+	__u32 word = (bit / 64) & 3;
+
+	return ((src->refused[0][word] | src->refused[1][word]) >> (bit & 63)) & 1;
 }
 
 #endif

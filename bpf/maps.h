@@ -17,6 +17,15 @@ struct {
 	__type(value, struct mw_source);
 } sources SEC(".maps");
 
+/* Written by the controller. Not an LRU: an eviction would forget a proven mailer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536); /* set by the loader: as sources */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct mw_addr);
+	__type(value, struct mw_score);
+} scores SEC(".maps");
+
 /* Not an LRU: an eviction would forget a block. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -78,6 +87,13 @@ struct {
 	__type(key, __u32); /* ifindex */
 	__type(value, struct mw_counters);
 } counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mw_contacts);
+} contacts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

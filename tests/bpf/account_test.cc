@@ -49,7 +49,7 @@ TEST_P(CounterTest, TheVerdictsAddUpToWhatWasSentToJudgedPorts) {
   rules.groups[0].limit = rate(1h, 30);
   apply(rules);
   block(path().key(6));
-  block(path().key(7), 1h, MW_REASON_FANOUT);
+  block(path().key(7), 1h, MW_REASON_EVIDENCE);
   const auto servers = distinct_servers(25);
   std::map<std::string, int> outcomes;
   for (const int client : {6, 7, 8})

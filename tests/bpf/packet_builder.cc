@@ -181,6 +181,12 @@ Packet& Packet::isn(std::uint32_t number) {
   return *this;
 }
 
+Packet& Packet::ack_number(std::uint32_t number) {
+  put16(tcp_at_ + 8, number >> 16);
+  put16(tcp_at_ + 10, number & 0xffff);
+  return *this;
+}
+
 Packet& Packet::payload(std::size_t bytes) {
   add(std::vector<std::uint8_t>(bytes, 'x'));
   return *this;

@@ -41,7 +41,8 @@ class Packet {
   Packet& ack() { return flags(tcp_flag::kAck); }
   Packet& fin() { return flags(tcp_flag::kFin | tcp_flag::kAck); }
   Packet& rst() { return flags(tcp_flag::kRst); }
-  Packet& isn(std::uint32_t number);
+  Packet& isn(std::uint32_t number);  ///< the sequence number
+  Packet& ack_number(std::uint32_t number);
   Packet& payload(std::size_t bytes);
 
   /// Overwrites one byte, to make a header that contradicts itself.

@@ -156,6 +156,7 @@ void ProgramFixture::SetUp() {
 
 void ProgramFixture::empty_maps() {
   clear_sources();
+  empty<mw_addr>(map_fd("scores"));
   empty<mw_addr>(map_fd("blocklist"));
   empty<mw_addr>(map_fd("drops"));
   empty<__u32>(map_fd("counters"));
@@ -256,6 +257,11 @@ void ProgramFixture::advance(nanoseconds by) {
   loaded()->now = now_;
   const auto set = datapath().set_virtual_now(now_);
   ASSERT_TRUE(set) << set.error().message;
+}
+
+void ProgramFixture::sweep() {
+  const auto swept = datapath().sweep_flows();
+  ASSERT_TRUE(swept) << swept.error().message;
 }
 
 void ProgramFixture::beat() {

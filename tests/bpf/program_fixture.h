@@ -55,7 +55,8 @@ class ProgramFixture : public ::testing::Test {
   void apply(const Ruleset& rules);
   void advance(nanoseconds by);
   [[nodiscard]] std::uint64_t now_ns() const { return to_ns(now_); }
-  void beat();  ///< the controller's heartbeat, at this moment
+  void sweep();  ///< what time alone tells
+  void beat();   ///< the controller's heartbeat, at this moment
   void block(const mw_addr& source, std::optional<nanoseconds> lasts = {},
              mw_reason reason = MW_REASON_MANUAL);
   void clear_sources();

@@ -8,7 +8,8 @@
 #include <random>
 #include <thread>
 
-#include "program_fixture.h"
+#include "bpf/flow.h"
+#include "contact_fixture.h"
 
 namespace mailweir {
 namespace {
@@ -41,6 +42,14 @@ class RaceTest : public ProgramFixture {
         .ipv4(client(client_number), "198.18." + std::to_string(server) + ".25")
         .tcp(25, source_port)
         .syn();
+  }
+  static Session session(int client_number, int server, std::uint16_t source_port) {
+    return {Path{}, client(client_number), "198.18." + std::to_string(server) + ".25", source_port};
+  }
+  mw_contacts contacts() const {
+    const auto counts = datapath().contacts();
+    EXPECT_TRUE(counts);
+    return counts ? *counts : mw_contacts{};
   }
   mw_source evidence(int client_number) const {
     return source(key(client_number)).value_or(mw_source{});
@@ -141,7 +150,8 @@ TEST_F(RaceTest, TwoCpusAreBrakedAtOneBurstOfNetworks) {
   // A network whose bit is set already passes without a charge: it shares another one's bit.
   const mw_source source = evidence(7);
   const auto contacts = source.slices[0].contacts + source.slices[1].contacts;
-  EXPECT_EQ(kBurst + source.contended, contacts);
+  EXPECT_LE(contacts, kBurst + source.contended);
+  EXPECT_GE(contacts + 2, kBurst + source.contended) << "two at once with one bit pay twice";
   EXPECT_GE(counters(1).passed.enforced, contacts);
   EXPECT_EQ(200U, source.braked + counters(1).passed.enforced);
 }
@@ -204,6 +214,86 @@ TEST_F(RaceTest, TwoCpusThatMeetASourceFirstCountInOneEntry) {
     else
       EXPECT_EQ(2U, evidence(n).syns) << client(n);
   }
+}
+
+TEST_F(RaceTest, TwoCpusThatSeeTheEndOfAContactTellItOnceWithAllItsBytes) {
+  apply(rules_);
+  constexpr int kClients = 500;
+  for (int n = 0; n < kClients; ++n) {
+    const Session contact = session(n, 1, 2000);
+    for (const Packet& packet : {contact.syn(), contact.ack(), contact.data(0, 80, 10)})
+      repeat(Program::xdp, packet, 1);
+  }
+  (void)events();  // their servers speak
+  Gate gate;
+  on_two_cpus([&](int i) {
+    for (int n = 0; n < kClients; ++n) {
+      const Session contact = session(n, 1, 2000);
+      const Packet last_data = contact.data(80, 106, 20);
+      const Packet end = contact.fin(186, 30);
+      gate.pass(n + 1);
+      if (i == n % 2) repeat(Program::xdp, last_data, 1);
+      repeat(Program::xdp, end, 3);
+    }
+  });
+  std::map<std::string, int> outcomes;
+  for (const mw_event& event : events()) {
+    ++outcomes[to_string(event.client)];
+    EXPECT_EQ(186U, event.sent_bytes) << to_string(event.client);
+    EXPECT_EQ(30U, event.heard_bytes) << to_string(event.client);
+  }
+  EXPECT_EQ(std::size_t{kClients}, outcomes.size());
+  for (const auto& [told, times] : outcomes) EXPECT_EQ(1, times) << told;
+}
+
+TEST_F(RaceTest, TwoCpusWithMoreFlowsOfASourceThanItHasSlotsLoseOutcomesAndInventNone) {
+  apply(rules_);
+  constexpr int kClients = 40;
+  constexpr int kServers = 180;
+  constexpr int kOpenAtOnce = 30;
+  const auto bytes_of = [](int client_number, int server) {
+    return static_cast<std::uint32_t>(client_number * 1000 + server) % 997;
+  };
+  sweep();
+  const mw_contacts before = contacts();
+  on_two_cpus([&](int i) {
+    for (int n = 0; n < kClients; ++n)
+      for (int k = 0; k < kServers / 2 + kOpenAtOnce; ++k) {
+        const int opening = 2 * k + i;
+        const int ending = opening - 2 * kOpenAtOnce;
+        const auto of = [&](int server) {
+          return session(n, server, static_cast<std::uint16_t>(3000 + server));
+        };
+        if (opening < kServers) {
+          repeat(Program::xdp, of(opening).syn(), 1);
+          repeat(Program::tc, of(opening).data(0, bytes_of(n, opening) / 2), 1);
+        }
+        if (ending >= 0) {
+          const auto bytes = bytes_of(n, ending);
+          repeat(Program::xdp, of(ending).fin(bytes / 2).payload(bytes - bytes / 2), 1);
+        }
+      }
+  });
+  std::map<std::pair<std::string, std::string>, int> outcomes;
+  for (const mw_event& event : events()) {
+    if (event.kind == MW_EVENT_HEAVY) continue;
+    const int times = ++outcomes[{to_string(event.client), to_string(event.destination)}];
+    ASSERT_EQ(1, times);
+    const int n = event.client.bytes[15] - 1;
+    const int server = event.destination.bytes[14];
+    EXPECT_EQ(3000 + server, ntohs(event.src_port_be));
+    EXPECT_EQ(bytes_of(n, server), event.sent_bytes);
+  }
+  const mw_contacts after = contacts();
+  std::uint64_t pending = 0;
+  ASSERT_TRUE(datapath().each_source([&](const mw_addr&, const mw_source& source) {
+    for (const __u64 word : source.flow_words)
+      pending += mw_flow_is_pending(word) != 0 && mw_flow_is_contact(word) != 0;
+  }));
+  EXPECT_GT(outcomes.size(), 500U);
+  EXPECT_EQ(outcomes.size(), after.finished - before.finished);
+  EXPECT_GT(after.lost - before.lost, 500U);
+  EXPECT_EQ(after.opened - before.opened, outcomes.size() + (after.lost - before.lost) + pending);
 }
 
 }  // namespace

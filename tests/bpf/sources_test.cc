@@ -70,7 +70,7 @@ TEST_F(SourcesTest, AFloodOfSourcesBeyondTheTableUnblocksNobodyAndBlocksNobody) 
   std::set<std::string> blocked;
   for (std::uint32_t i = 0; i < kBlocked; ++i) {
     blocked.insert(address(i));
-    block(*parse_address(address(i)), 1h, i % 2 == 0 ? MW_REASON_MANUAL : MW_REASON_FANOUT);
+    block(*parse_address(address(i)), 1h, i % 2 == 0 ? MW_REASON_MANUAL : MW_REASON_EVIDENCE);
   }
   std::mt19937 random(2010);
   std::set<std::uint32_t> flood;

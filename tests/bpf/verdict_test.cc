@@ -113,7 +113,7 @@ TEST_P(VerdictTest, EnforcesAManualBlockInEveryMode) {
 
 TEST_P(VerdictTest, EnforcesAnAutomaticBlockInBlockModeOnly) {
   Ruleset rules = default_rules();
-  block(path().key(7), 24h, MW_REASON_FANOUT);
+  block(path().key(7), 24h, MW_REASON_EVIDENCE);
   for (const mw_mode mode : kModes) {
     rules.mode = mode;
     apply(rules);
@@ -152,11 +152,11 @@ TEST_P(VerdictTest, AGroupHasItsOwnLimitAndItsOwnMode) {
                   mw_group{.limit = rate(1h, 2), .mode = MW_MODE_BLOCK}};
   rules.networks[host(path().key(7))] = {MW_SCOPE_INSIDE, 1};
   apply(rules);
-  block(path().key(6), 1h, MW_REASON_FANOUT);
+  block(path().key(6), 1h, MW_REASON_EVIDENCE);
   EXPECT_EQ(pass("passed"), sent(syn(7)));
   EXPECT_EQ(pass("passed"), sent(syn(7)));
   EXPECT_EQ(drop("limited"), sent(syn(7)));
-  block(path().key(7), 1h, MW_REASON_FANOUT);
+  block(path().key(7), 1h, MW_REASON_EVIDENCE);
   EXPECT_EQ(drop("blocked"), sent(syn(7)));
 
   EXPECT_EQ(pass("passed"), sent(syn(8))) << "the default group";
