@@ -142,7 +142,6 @@ void check_allow(Draft& draft) {
 
 void check_later_features(Draft& draft) {
   const Config& config = draft.config;
-  const Config defaults;
   const auto later = [&draft](const std::string& key, bool in_use, std::string_view consequence) {
     if (in_use)
       draft.findings.warning(
@@ -152,15 +151,6 @@ void check_later_features(Draft& draft) {
   later("shield.ports", !config.shield.ports.empty(), "no port is shielded");
   later("log.enabled", config.log.enabled, "no SYN is logged");
   later("pool.networks", !config.pool.networks.empty(), "the public addresses are not checked");
-
-  const auto& block = config.block;
-  constexpr std::string_view kOwnRule = "its blocking rule has fixed thresholds";
-  later("block.servers", block.servers != defaults.block.servers, kOwnRule);
-  later("block.score", block.score != defaults.block.score, kOwnRule);
-  later("block.score_proven", block.score_proven != defaults.block.score_proven, kOwnRule);
-  later("block.message_bytes", block.message_bytes != defaults.block.message_bytes, kOwnRule);
-  later("block.confirm", block.confirm != defaults.block.confirm, kOwnRule);
-  later("block.breaker", block.breaker != defaults.block.breaker, "no breaker stops the blocking");
 }
 
 }  // namespace

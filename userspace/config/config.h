@@ -75,6 +75,7 @@ struct Config {
     double score = 9.21;
     double score_proven = 13.8;
     std::uint32_t message_bytes = 300;
+    std::uint32_t message_bytes_tls = 450;
     Confirm confirm = Confirm::conntrack;
     std::vector<std::chrono::seconds> durations{1h, 4h, 24h};
     Rate breaker{10, 600s};

@@ -66,6 +66,7 @@ void visit_rules(C& c, Visitor& visit) {
   visit.key("score", c.block.score, Positive{1000});
   visit.key("score_proven", c.block.score_proven, Positive{1000});
   visit.key("message_bytes", c.block.message_bytes, Whole<std::uint32_t>{1, 1 << 20});
+  visit.key("message_bytes_tls", c.block.message_bytes_tls, Whole<std::uint32_t>{1, 1 << 20});
   visit.key("confirm", c.block.confirm, Word<Confirm>{});
   visit.key("for", c.block.durations, ListOf<Duration>{{1s, kOrForever}, true});
   visit.key("breaker", c.block.breaker, RateText{});

@@ -47,8 +47,13 @@ struct Ruleset {
   mw_mode mode = MW_MODE_OBSERVE;
   int ipv6_prefix = 64;
   bool has_servers = false;
+  std::uint32_t message_bytes = 300;
+  std::uint32_t message_bytes_tls = 450;
   std::chrono::nanoseconds dead_man{0};  ///< 0: never
 };
+
+/// Does the gateway's connection tracking know a flow as one that both ends have spoken in?
+enum class Confirmation : std::uint8_t { confirmed, unknown, unavailable };
 
 /// Not thread-safe: one owner, one thread.
 class Datapath {
@@ -72,6 +77,24 @@ class Datapath {
   [[nodiscard]] virtual Result<> each_source(
       const std::function<void(const mw_addr&, const mw_source&)>& visit) = 0;
   [[nodiscard]] virtual Result<std::map<unsigned, mw_counters>> counters() = 0;  ///< by ifindex
+  [[nodiscard]] virtual Result<std::optional<mw_score>> score(const mw_addr& source) = 0;
+  [[nodiscard]] virtual Result<> put_score(const mw_addr& source, const mw_score& score) = 0;
+  [[nodiscard]] virtual Result<> remove_score(const mw_addr& source) = 0;
+  [[nodiscard]] virtual Result<std::vector<std::pair<mw_addr, mw_score>>> scores() = 0;
+
+  /// Judges by time: contacts that nobody answered, servers that say nothing.
+  [[nodiscard]] virtual Result<> sweep_flows() = 0;
+  /// Of all sources, since the map was made; `lost` includes what was evicted by the last sweep.
+  [[nodiscard]] virtual Result<mw_contacts> contacts() = 0;
+  /// At the last sweep: in the table, and of these with a SYN in the last 10 minutes.
+  [[nodiscard]] virtual std::uint64_t tracked_sources() const = 0;
+  [[nodiscard]] virtual std::uint64_t active_sources() const = 0;
+  /// The flow of an outcome, in the network namespace that we run in.
+  [[nodiscard]] virtual Confirmation confirm(const mw_event& outcome) = 0;
+  /// The controller's note on the last outage: since, until. Outlives it.
+  [[nodiscard]] virtual std::pair<BootTime, BootTime> frozen() const = 0;
+  [[nodiscard]] virtual Result<> set_frozen(BootTime since, BootTime until) = 0;
+
   [[nodiscard]] virtual std::uint32_t source_capacity() const = 0;
   [[nodiscard]] virtual std::uint32_t block_capacity() const = 0;
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "datapath/attacher.h"
+#include "datapath/conntrack.h"
 #include "datapath/layout.h"
 #include "datapath/map.h"
 
@@ -58,8 +59,11 @@ struct KernelDatapath::Impl {
   std::vector<std::string> notes;
   mw_settings settings{};
   std::unique_ptr<Attacher> attacher;
+  Conntrack conntrack;
+  std::uint64_t evicted_contacts = 0;
 
   Map<mw_addr, mw_source> sources;
+  Map<mw_addr, mw_score> scores;
   Map<mw_addr, mw_block> blocklist;
   PerCpuMap<mw_addr, mw_drops> drops;
   Map<mw_addr, mw_scope> hosts;
@@ -68,6 +72,7 @@ struct KernelDatapath::Impl {
   Map<__u32, mw_group> groups;
   Map<__u32, mw_settings> settings_map;
   PerCpuMap<__u32, mw_counters> counters;
+  PerCpuMap<__u32, mw_contacts> contacts;
 
   Result<> open();
   Result<> pin_maps();
@@ -98,6 +103,7 @@ Result<> KernelDatapath::Impl::open() {
   if (!skeleton) return load_error(-errno);
   skeleton->rodata->virtual_clock = options.virtual_clock;
   bpf_map__set_max_entries(skeleton->maps.sources, options.sources);
+  bpf_map__set_max_entries(skeleton->maps.scores, options.sources);
   bpf_map__set_max_entries(skeleton->maps.blocklist, options.blocks);
   bpf_map__set_max_entries(skeleton->maps.drops, options.blocks);
   if (!options.bpffs_dir.empty())
@@ -177,6 +183,7 @@ Result<> KernelDatapath::Impl::check_layout(const std::string& path) const {
 Result<> KernelDatapath::Impl::wrap_maps() {
   const auto& maps = skeleton->maps;
   if (auto ok = wrap_into(sources, maps.sources); !ok) return ok;
+  if (auto ok = wrap_into(scores, maps.scores); !ok) return ok;
   if (auto ok = wrap_into(blocklist, maps.blocklist); !ok) return ok;
   if (auto ok = wrap_into(drops, maps.drops); !ok) return ok;
   if (auto ok = wrap_into(hosts, maps.hosts); !ok) return ok;
@@ -184,6 +191,7 @@ Result<> KernelDatapath::Impl::wrap_maps() {
   if (auto ok = wrap_into(ports, maps.ports); !ok) return ok;
   if (auto ok = wrap_into(groups, maps.groups); !ok) return ok;
   if (auto ok = wrap_into(settings_map, maps.settings); !ok) return ok;
+  if (auto ok = wrap_into(contacts, maps.contacts); !ok) return ok;
   return wrap_into(counters, maps.counters);
 }
 
@@ -255,6 +263,8 @@ Result<> KernelDatapath::apply(const Ruleset& rules) {
   self.settings.mode = rules.mode;
   self.settings.ipv6_mask = mask_of(static_cast<std::uint8_t>(rules.ipv6_prefix));
   self.settings.has_servers = rules.has_servers;
+  self.settings.message_bytes = rules.message_bytes;
+  self.settings.message_bytes_tls = rules.message_bytes_tls;
   self.settings.dead_man_ns = static_cast<__u64>(rules.dead_man.count());
   // Last: it makes every source look up its scope anew.
   if (++self.settings.generation == 0) self.settings.generation = 1;
@@ -319,6 +329,68 @@ Result<std::map<unsigned, mw_counters>> KernelDatapath::counters() {
     found[ifindex] = *sum;
   }
   return found;
+}
+
+Result<std::optional<mw_score>> KernelDatapath::score(const mw_addr& source) {
+  return impl_->scores.get(source);
+}
+Result<> KernelDatapath::put_score(const mw_addr& source, const mw_score& score) {
+  return impl_->scores.put(source, score);
+}
+Result<> KernelDatapath::remove_score(const mw_addr& source) {
+  return impl_->scores.remove(source);
+}
+
+Result<std::vector<std::pair<mw_addr, mw_score>>> KernelDatapath::scores() {
+  std::vector<std::pair<mw_addr, mw_score>> found;
+  auto read = impl_->scores.each(
+      [&](const mw_addr& source, const mw_score& score) { found.emplace_back(source, score); });
+  if (!read) return std::move(read).error();
+  return found;
+}
+
+Result<> KernelDatapath::sweep_flows() {
+  // Opened before, ended after: what begins meanwhile must not look evicted.
+  const auto before = impl_->contacts.sum(0);
+  if (!before) return before.error();
+  LIBBPF_OPTS(bpf_test_run_opts, options);
+  if (bpf_prog_test_run_opts(bpf_program__fd(impl_->skeleton->progs.sweep_flows), &options) != 0)
+    return sys_error(errno, "run the sweep");
+  const auto after = impl_->contacts.sum(0);
+  if (!after) return after.error();
+  const std::uint64_t accounted =
+      after->unanswered + after->finished + after->lost + impl_->skeleton->bss->contacts_pending;
+  if (before->opened > accounted)
+    impl_->evicted_contacts =
+        std::max<std::uint64_t>(impl_->evicted_contacts, before->opened - accounted);
+  return Ok{};
+}
+
+Result<mw_contacts> KernelDatapath::contacts() {
+  auto counts = impl_->contacts.sum(0);
+  if (counts) counts->lost += impl_->evicted_contacts;
+  return counts;
+}
+
+std::uint64_t KernelDatapath::tracked_sources() const {
+  return impl_->skeleton->bss->sources_tracked;
+}
+std::uint64_t KernelDatapath::active_sources() const {
+  return impl_->skeleton->bss->sources_active;
+}
+
+Confirmation KernelDatapath::confirm(const mw_event& outcome) {
+  return impl_->conntrack.confirm(outcome);
+}
+
+std::pair<BootTime, BootTime> KernelDatapath::frozen() const {
+  return {boot_time(impl_->settings.frozen_since_ns), boot_time(impl_->settings.frozen_until_ns)};
+}
+
+Result<> KernelDatapath::set_frozen(BootTime since, BootTime until) {
+  impl_->settings.frozen_since_ns = to_ns(since);
+  impl_->settings.frozen_until_ns = to_ns(until);
+  return impl_->write_settings();
 }
 
 std::uint32_t KernelDatapath::source_capacity() const {

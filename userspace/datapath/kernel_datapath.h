@@ -37,6 +37,17 @@ class KernelDatapath final : public Datapath {
   Result<std::optional<mw_source>> source(const mw_addr& key) override;
   Result<> each_source(const std::function<void(const mw_addr&, const mw_source&)>& visit) override;
   Result<std::map<unsigned, mw_counters>> counters() override;
+  Result<std::optional<mw_score>> score(const mw_addr& source) override;
+  Result<> put_score(const mw_addr& source, const mw_score& score) override;
+  Result<> remove_score(const mw_addr& source) override;
+  Result<std::vector<std::pair<mw_addr, mw_score>>> scores() override;
+  Result<> sweep_flows() override;
+  Result<mw_contacts> contacts() override;
+  std::uint64_t tracked_sources() const override;
+  std::uint64_t active_sources() const override;
+  Confirmation confirm(const mw_event& outcome) override;
+  std::pair<BootTime, BootTime> frozen() const override;
+  Result<> set_frozen(BootTime since, BootTime until) override;
   std::uint32_t source_capacity() const override;
   std::uint32_t block_capacity() const override;
   int events_fd() const override;

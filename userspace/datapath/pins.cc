@@ -55,8 +55,16 @@ json blocks_json(const Map<mw_addr, mw_block>& blocklist, BootTime now) {
   return {{"auto", automatic}, {"manual", manual}, {"capacity", blocklist.capacity()}};
 }
 
-constexpr const char* kMaps[] = {"sources", "blocklist", "drops",    "hosts",    "networks",
-                                 "ports",   "groups",    "settings", "counters", "events"};
+/// As the object has them, so that a new map is not forgotten.
+std::vector<std::string> map_names() {
+  std::vector<std::string> names;
+  const Skeleton skeleton(mailweir_bpf__open());
+  if (!skeleton) return names;
+  const bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) if (!bpf_map__is_internal(map))
+      names.emplace_back(bpf_map__name(map));
+  return names;
+}
 
 }  // namespace
 
@@ -152,7 +160,7 @@ Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
   std::error_code missing;
   for (const auto& entry : fs::directory_iterator(links_dir, missing))
     if (entry.path().filename().string().ends_with("_new")) ::unlink(entry.path().c_str());
-  for (const char* map : kMaps) {
+  for (const std::string& map : map_names()) {
     const std::string path = bpffs_dir + "/" + map;
     if (::unlink(path.c_str()) == 0)
       removed.push_back("map " + path);

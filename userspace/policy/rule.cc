@@ -6,6 +6,8 @@
 #include <cmath>
 #include <iterator>
 
+#include "policy/score.h"
+
 namespace mailweir {
 namespace {
 
@@ -39,7 +41,8 @@ std::uint32_t estimate_networks(const mw_source& source) {
   return static_cast<std::uint32_t>(std::lround(networks));
 }
 
-Evidence evidence_of(const mw_source& source, const Now& now) {
+Evidence evidence_of(const mw_source& source, const mw_score& score, const Rule& rule,
+                     const Now& now) {
   const mw_source fresh = without_stale_slices(source, now.boot);
   // Zero for a moment while the kernel makes the entry: not the time of the boot.
   const auto wall = [&](std::uint64_t ns) { return ns ? now.wall_of(boot_time(ns)) : now.wall; };
@@ -47,32 +50,44 @@ Evidence evidence_of(const mw_source& source, const Now& now) {
   Evidence evidence;
   for (const mw_slice& slice : fresh.slices) {
     evidence.syns += slice.syns;
+    evidence.answered += slice.answered;
+    evidence.unanswered += slice.unanswered;
+    evidence.finished += slice.finished;
+    evidence.no_message += slice.no_message;
     evidence.braked += slice.braked;
     evidence.limited += slice.limited;
   }
-  evidence.networks = estimate_networks(fresh);
+  // Linear counting may say one more than there were.
+  evidence.networks = std::min(estimate_networks(fresh), evidence.syns);
+  evidence.message_bytes = rule.message_bytes;
+  evidence.score_256ths = decayed(score, now.boot).score;
+  evidence.threshold_256ths = rule.threshold_256ths(is_proven(score, now.boot));
+  evidence.unconfirmed = score.unconfirmed;
+  evidence.lost = source.lost;
   evidence.first_seen = wall(source.first_ns);
   evidence.last_seen = wall(source.last_ns);
+  for (const mw_addr& server : score.examples)
+    if (server != mw_addr{}) evidence.examples.push_back(server);
   return evidence;
 }
 
-bool should_block(const Evidence& evidence, const FanoutRule& rule) {
-  return evidence.networks >= rule.networks && evidence.braked >= rule.braked;
+bool should_block(const Evidence& evidence, const Rule& rule) {
+  return evidence.networks >= rule.networks && evidence.score_256ths >= evidence.threshold_256ths;
 }
 
-std::chrono::seconds next_duration(const std::vector<Decision>& history, const FanoutRule& rule,
+std::chrono::seconds next_duration(const std::vector<Decision>& history, const Rule& rule,
                                    WallTime now) {
   if (rule.durations.empty()) return 0s;
   const auto weighs = [now](const Decision& earlier) {
     return earlier.origin == Origin::automatic && !earlier.would && !undone_by_person(earlier) &&
-           now - earlier.since < kEscalationMemory;
+           earlier.end_cause != EndCause::outage && now - earlier.since < kEscalationMemory;
   };
   const auto earlier =
       static_cast<std::size_t>(std::count_if(history.begin(), history.end(), weighs));
   return rule.durations[std::min(earlier, rule.durations.size() - 1)];
 }
 
-std::optional<WallTime> grace_until(const std::vector<Decision>& history, const FanoutRule& rule,
+std::optional<WallTime> grace_until(const std::vector<Decision>& history, const Rule& rule,
                                     WallTime now) {
   std::optional<WallTime> until;
   for (const Decision& decision : history) {

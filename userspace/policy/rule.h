@@ -10,16 +10,24 @@
 #include "base/clock.h"
 #include "base/decision.h"
 #include "bpf/abi.h"
+#include "policy/breaker.h"
 
 namespace mailweir {
 
-/// Provisional until outcomes are known: fan-out that goes on against the brake. Rate alone never
-/// blocks; a client of one server has one network, however much it pours into it.
-struct FanoutRule {
-  std::uint32_t networks = 20;                  ///< distinct new networks in 5 to 10 minutes, AND
-  std::uint32_t braked = 10;                    ///< SYNs that the brake held, retries not counted
+/// Many new networks AND few of them took a message. Rate alone never blocks; a client of one
+/// server has one network, however much it pours into it.
+struct Rule {
+  std::uint32_t networks = 10;                  ///< distinct new networks in 5 to 10 minutes, AND
+  std::uint32_t score_256ths = 2358;            ///< policy/score.h; 9.21
+  std::uint32_t score_proven_256ths = 3533;     ///< of a proven mailer; 13.8
+  std::uint32_t message_bytes = 300;            ///< for the sentence
   std::vector<std::chrono::seconds> durations;  ///< first, second, third and later block
   std::chrono::seconds manual_grace{0};
+  BreakerRule breaker;
+
+  [[nodiscard]] std::uint32_t threshold_256ths(bool proven) const {
+    return proven ? score_proven_256ths : score_256ths;
+  }
 };
 
 /// How long earlier blocks weigh on the duration of the next.
@@ -29,20 +37,20 @@ inline constexpr std::chrono::hours kEscalationMemory{30 * 24};
 /// Taylor, TODS 1990): n = -m ln(zero bits / m), m = 256. A full bitmap counts as m ln m.
 [[nodiscard]] std::uint32_t estimate_networks(const mw_source& source);
 
-/// What the slices say that are not older than the window of two at `now`. One copy of a value may
-/// be torn (its slice turned, not yet cleared): block only on what a second reading confirms.
-[[nodiscard]] Evidence evidence_of(const mw_source& source, const Now& now);
+/// What the slices say that are not older than the window of two at `now`, and what `score` says.
+[[nodiscard]] Evidence evidence_of(const mw_source& source, const mw_score& score, const Rule& rule,
+                                   const Now& now);
 
-[[nodiscard]] bool should_block(const Evidence& evidence, const FanoutRule& rule);
+[[nodiscard]] bool should_block(const Evidence& evidence, const Rule& rule);
 
 /// `history`: earlier decisions about the source, in any order. Only automatic blocks that were
 /// enforced, younger than kEscalationMemory and not undone by a person (unblocked, allowed, removed
 /// by hand) count. A rule without durations: 0.
 [[nodiscard]] std::chrono::seconds next_duration(const std::vector<Decision>& history,
-                                                 const FanoutRule& rule, WallTime now);
+                                                 const Rule& rule, WallTime now);
 
 /// Until when a person's undoing protects the source from the automatic rule; none: not now.
 [[nodiscard]] std::optional<WallTime> grace_until(const std::vector<Decision>& history,
-                                                  const FanoutRule& rule, WallTime now);
+                                                  const Rule& rule, WallTime now);
 
 }  // namespace mailweir

@@ -44,8 +44,18 @@ CREATE TABLE decisions (
   reason          TEXT NOT NULL,
   syns            INTEGER,
   networks        INTEGER,
+  answered        INTEGER,
+  unanswered      INTEGER,
+  finished        INTEGER,
+  no_message      INTEGER,
+  message_bytes   INTEGER,
   braked          INTEGER,
   limited         INTEGER,
+  score_256ths    INTEGER,
+  threshold_256ths INTEGER,
+  unconfirmed     INTEGER,
+  lost            INTEGER,
+  examples        TEXT,
   first_seen_ms   INTEGER,
   last_seen_ms    INTEGER,
   ended_ms        INTEGER,
@@ -70,6 +80,11 @@ CREATE TABLE mode_order (
   ordered_by TEXT NOT NULL,
   since_ms   INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE proven (
+  source   TEXT PRIMARY KEY,
+  until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 )",
 };
 constexpr int kSchema = std::size(kMigrations);

@@ -14,8 +14,9 @@ using std::chrono::milliseconds;
 
 constexpr const char* kInsertDecision = R"(
 INSERT INTO decisions VALUES (:number, :node, :source, :ipv6_prefix, :origin, :would, :since, :until,
-  :by, :reason, :syns, :networks, :braked, :limited, :first_seen, :last_seen, :ended, :end_cause,
-  :dropped_packets, :dropped_bytes))";
+  :by, :reason, :syns, :networks, :answered, :unanswered, :finished, :no_message, :message_bytes,
+  :braked, :limited, :score_256ths, :threshold_256ths, :unconfirmed, :lost, :examples, :first_seen,
+  :last_seen, :ended, :end_cause, :dropped_packets, :dropped_bytes))";
 constexpr const char* kUpdateDecision = R"(
 UPDATE decisions SET until_ms = :until, ended_ms = :ended, end_cause = :end_cause,
   dropped_packets = :dropped_packets, dropped_bytes = :dropped_bytes WHERE number = :number)";
@@ -49,12 +50,41 @@ void bind_outcome(SQLite::Statement& statement, const Decision& decision) {
   bind_count(statement, ":dropped_bytes", decision.dropped_bytes);
 }
 
+std::string joined(const std::vector<mw_addr>& addresses) {
+  std::string text;
+  for (const mw_addr& address : addresses) text += (text.empty() ? "" : ",") + to_string(address);
+  return text;
+}
+
+/// Nothing if one of them is none.
+std::optional<std::vector<mw_addr>> parse_addresses(std::string_view text) {
+  std::vector<mw_addr> addresses;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(','));
+    const auto address = parse_address(word);
+    if (!address) return std::nullopt;
+    addresses.push_back(*address);
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+  }
+  return addresses;
+}
+
 /// Without evidence its columns stay NULL.
 void bind_evidence(SQLite::Statement& statement, const Evidence& evidence) {
   statement.bind(":syns", evidence.syns);
   statement.bind(":networks", evidence.networks);
+  statement.bind(":answered", evidence.answered);
+  statement.bind(":unanswered", evidence.unanswered);
+  statement.bind(":finished", evidence.finished);
+  statement.bind(":no_message", evidence.no_message);
+  statement.bind(":message_bytes", evidence.message_bytes);
   statement.bind(":braked", evidence.braked);
   statement.bind(":limited", evidence.limited);
+  statement.bind(":score_256ths", evidence.score_256ths);
+  statement.bind(":threshold_256ths", evidence.threshold_256ths);
+  statement.bind(":unconfirmed", evidence.unconfirmed);
+  bind_count(statement, ":lost", evidence.lost);
+  statement.bind(":examples", joined(evidence.examples));
   bind_time(statement, ":first_seen", evidence.first_seen);
   bind_time(statement, ":last_seen", evidence.last_seen);
 }
@@ -120,6 +150,25 @@ class Row {
   SQLite::Statement& statement_;
 };
 
+Evidence read_evidence(Row& row) {
+  return {.syns = row.count<std::uint32_t>("syns"),
+          .networks = row.count<std::uint32_t>("networks"),
+          .answered = row.count<std::uint32_t>("answered"),
+          .unanswered = row.count<std::uint32_t>("unanswered"),
+          .finished = row.count<std::uint32_t>("finished"),
+          .no_message = row.count<std::uint32_t>("no_message"),
+          .message_bytes = row.count<std::uint32_t>("message_bytes"),
+          .braked = row.count<std::uint32_t>("braked"),
+          .limited = row.count<std::uint32_t>("limited"),
+          .score_256ths = row.count<std::uint32_t>("score_256ths"),
+          .threshold_256ths = row.count<std::uint32_t>("threshold_256ths"),
+          .unconfirmed = row.count<std::uint32_t>("unconfirmed"),
+          .lost = row.count<std::uint64_t>("lost"),
+          .first_seen = row.time("first_seen_ms"),
+          .last_seen = row.time("last_seen_ms"),
+          .examples = row.parsed("examples", parse_addresses)};
+}
+
 Decision read_decision(Row row) {
   Decision decision;
   decision.node = row.text("node");
@@ -132,13 +181,7 @@ Decision read_decision(Row row) {
   decision.until = row.optional_time("until_ms");
   decision.by = row.text("decided_by");
   decision.reason = row.text("reason");
-  if (row.has("syns"))
-    decision.evidence = {.syns = row.count<std::uint32_t>("syns"),
-                         .networks = row.count<std::uint32_t>("networks"),
-                         .braked = row.count<std::uint32_t>("braked"),
-                         .limited = row.count<std::uint32_t>("limited"),
-                         .first_seen = row.time("first_seen_ms"),
-                         .last_seen = row.time("last_seen_ms")};
+  if (row.has("syns")) decision.evidence = read_evidence(row);
   decision.ended = row.optional_time("ended_ms");
   if (row.has("end_cause")) decision.end_cause = row.parsed("end_cause", parse_end_cause);
   decision.dropped_packets = row.count<std::uint64_t>("dropped_packets");
@@ -193,6 +236,12 @@ std::vector<Decision> history(SQLite::Database& database, const mw_addr& source,
   return read_decisions(select);
 }
 
+std::vector<Decision> decisions_since(SQLite::Database& database, WallTime since) {
+  SQLite::Statement select(database, "SELECT * FROM decisions WHERE since_ms >= ? ORDER BY number");
+  select.bind(1, to_ms(since));
+  return read_decisions(select);
+}
+
 void put_allow_edit(SQLite::Database& database, const AllowEdit& edit) {
   SQLite::Statement put(database, "INSERT OR REPLACE INTO allow_edits VALUES (?, ?, ?, ?)");
   put.bind(1, to_string(edit.prefix));
@@ -236,6 +285,26 @@ std::optional<ModeOrder> mode_order(SQLite::Database& database) {
   Row row(select);
   return ModeOrder{row.parsed("mode", parse_mode), row.parsed("file_mode", parse_mode),
                    row.text("ordered_by"), row.time("since_ms")};
+}
+
+void put_proven(SQLite::Database& database, const mw_addr& source,
+                const std::optional<WallTime>& until) {
+  SQLite::Statement put(database, until ? "INSERT OR REPLACE INTO proven VALUES (?, ?)"
+                                        : "DELETE FROM proven WHERE source = ?");
+  put.bind(1, to_string(source));
+  if (until) put.bind(2, to_ms(*until));
+  put.exec();
+}
+
+std::vector<std::pair<mw_addr, WallTime>> proven(SQLite::Database& database, WallTime now) {
+  SQLite::Statement select(database, "SELECT * FROM proven WHERE until_ms > ?");
+  select.bind(1, to_ms(now));
+  std::vector<std::pair<mw_addr, WallTime>> found;
+  while (select.executeStep()) {
+    Row row(select);
+    found.emplace_back(row.parsed("source", parse_address), row.time("until_ms"));
+  }
+  return found;
 }
 
 }  // namespace mailweir::rows

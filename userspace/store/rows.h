@@ -28,11 +28,18 @@ void insert(SQLite::Database& database, const std::vector<Decision>& decisions);
 [[nodiscard]] std::vector<Decision> history(SQLite::Database& database, const mw_addr& source,
                                             WallTime since);
 
+[[nodiscard]] std::vector<Decision> decisions_since(SQLite::Database& database, WallTime since);
+
 void put_allow_edit(SQLite::Database& database, const AllowEdit& edit);
 [[nodiscard]] bool remove_allow_edit(SQLite::Database& database, const Prefix& prefix);
 [[nodiscard]] std::vector<AllowEdit> allow_edits(SQLite::Database& database);
 
 void put_mode_order(SQLite::Database& database, const ModeOrder& order);
 [[nodiscard]] std::optional<ModeOrder> mode_order(SQLite::Database& database);
+
+void put_proven(SQLite::Database& database, const mw_addr& source,
+                const std::optional<WallTime>& until);
+[[nodiscard]] std::vector<std::pair<mw_addr, WallTime>> proven(SQLite::Database& database,
+                                                               WallTime now);
 
 }  // namespace mailweir::rows

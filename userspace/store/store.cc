@@ -142,6 +142,11 @@ Result<std::vector<Decision>> Store::history(const mw_addr& source, WallTime sin
                         [&] { return rows::history(*impl_->database, source, since); });
 }
 
+Result<std::vector<Decision>> Store::decisions_since(WallTime since) const {
+  return impl_->guarded("read decisions of",
+                        [&] { return rows::decisions_since(*impl_->database, since); });
+}
+
 Result<> Store::allow_add(const AllowEdit& edit) {
   return impl_->write("allow " + to_string(edit.prefix) + " in", [&] {
     rows::put_allow_edit(*impl_->database, edit);
@@ -167,6 +172,18 @@ Result<> Store::set_mode_order(const ModeOrder& order) {
 
 Result<std::optional<ModeOrder>> Store::mode_order() const {
   return impl_->guarded("read mode of", [&] { return rows::mode_order(*impl_->database); });
+}
+
+Result<> Store::set_proven(const mw_addr& source, const std::optional<WallTime>& until) {
+  return impl_->write("note a proven mailer in", [&] {
+    rows::put_proven(*impl_->database, source, until);
+    return Ok{};
+  });
+}
+
+Result<std::vector<std::pair<mw_addr, WallTime>>> Store::proven(WallTime now) const {
+  return impl_->guarded("read proven mailers of",
+                        [&] { return rows::proven(*impl_->database, now); });
 }
 
 }  // namespace mailweir

@@ -53,6 +53,8 @@ class Store {
   [[nodiscard]] Result<> update(const Decision& decision);
   /// Not ended. Those past their time are among them: who expires them says so by update().
   [[nodiscard]] Result<std::vector<Decision>> open_decisions() const;
+  /// All decisions since then, by number, ended or not.
+  [[nodiscard]] Result<std::vector<Decision>> decisions_since(WallTime since) const;
   /// All decisions about the source since then, newest first, ended or not.
   [[nodiscard]] Result<std::vector<Decision>> history(const mw_addr& source, WallTime since) const;
 
@@ -62,6 +64,10 @@ class Store {
 
   [[nodiscard]] Result<> set_mode_order(const ModeOrder& order);
   [[nodiscard]] Result<std::optional<ModeOrder>> mode_order() const;
+
+  /// Until when a source counts as a proven mailer; none: not any more.
+  [[nodiscard]] Result<> set_proven(const mw_addr& source, const std::optional<WallTime>& until);
+  [[nodiscard]] Result<std::vector<std::pair<mw_addr, WallTime>>> proven(WallTime now) const;
 
  private:
   struct Impl;
