@@ -157,11 +157,18 @@ json source_body() {
           {"mode", "block"},
           {"first_seen", "2026-11-24T13:03:08Z"},
           {"last_seen", "2026-11-24T13:03:11Z"},
-          {"window", {{"syns", 40}, {"networks", 32}, {"braked", 12}, {"limited", 0}}},
+          {"evidence",
+           {{"text", "40 connections to 32 mail servers in 2.3 s"},
+            {"syns", 40},
+            {"networks", 32},
+            {"finished", 8},
+            {"no_message", 7},
+            {"score", 10.03},
+            {"braked", 12},
+            {"limited", 0}}},
           {"total", {{"syns", 40}, {"dropped", 12}}},
           {"dropped_packets", 1904},
           {"dropped_bytes", 114240},
-          {"evidence", "40 connections to 32 new networks in 2.3 s"},
           {"decision", decision("172.16.7.70", 4821)},
           {"mirror_rule", 3},
           {"kernel_command", "bpftool map lookup pinned /sys/fs/bpf/mailweir/blocklist key 0 0"},
@@ -178,8 +185,8 @@ TEST_F(CliTest, WhyTellsAllOfABlockedSourceAndHowToUndoIt) {
   for (const char* line :
        {"172.16.7.70 is BLOCKED until 2026-11-24 15:03:11 +0100 (41m left)\n",
         "  decided    2026-11-24 14:03:11, decision nat1-4821, auto\n",
-        "  because    40 connections to 32 new networks in 2.3 s; 12 held by the brake, 0 over the "
-        "limit (rule: fanout)\n",
+        "  because    16 connections to 16 mail servers in 2.3 s; score 10.0 >= 9.2; for example "
+        "198.51.100.21, 203.0.113.186\n",
         "  since then 1 904 packets dropped (114K bytes)\n",
         "  mirrored   iptables -L MAILWEIR -v -n, rule 3\n",
         "  kernel     bpftool map lookup pinned /sys/fs/bpf/mailweir/blocklist key 0 0\n",
@@ -199,7 +206,7 @@ TEST_F(CliTest, WhyOfASourceThatIsNotBlockedIsItsEvidenceAndOfAnUnknownOneExitCo
   const Ran ran = run({"why", "172.16.9.41"});
   EXPECT_EQ(0, ran.exit_code);
   EXPECT_THAT(ran.out, HasSubstr("172.16.9.41 is not blocked, but limited\n"));
-  EXPECT_THAT(ran.out, HasSubstr("  counted    40 connections to 32 new networks in 2.3 s\n"));
+  EXPECT_THAT(ran.out, HasSubstr("  counted    40 connections to 32 mail servers in 2.3 s\n"));
   EXPECT_THAT(ran.out, HasSubstr("not blocked automatically until 2026-11-24 15:00:00 +0100"));
   EXPECT_THAT(ran.out, HasSubstr("  hold back  mailweir block 172.16.9.41"));
   EXPECT_THAT(ran.out, Not(HasSubstr("unblock")));
@@ -226,9 +233,9 @@ TEST_F(CliTest, TopIsATableAndEveryMachineFormatHasTheSameRows) {
   other["state"] = "would_block";
   serve({{"GET /v1/sources", ok({{"window_seconds", 600}, {"sources", {source_body(), other}}})}});
   const Ran ran = run({"top", "--by", "servers", "-n", "2"});
-  EXPECT_THAT(ran.out, HasSubstr("SOURCE       SYN/10m  DROPPED  SERVERS  BRAKED  STATE        "
+  EXPECT_THAT(ran.out, HasSubstr("SOURCE       SYN/10m  DROPPED  SERVERS  NO MAIL  STATE        "
                                  "LAST SEEN\n"
-                                 "172.16.7.70       40    1 916      ~32      12  blocked      "));
+                                 "172.16.7.70       40    1 916      ~32     87 %  blocked      "));
   EXPECT_EQ("servers", requests().back().query.at("by"));
   EXPECT_EQ("2", requests().back().query.at("limit"));
 
@@ -239,10 +246,11 @@ TEST_F(CliTest, TopIsATableAndEveryMachineFormatHasTheSameRows) {
   EXPECT_EQ("172.16.7.70", json::parse(line)["source"]);
   const Ran csv = run({"top", "-o", "csv"});
   EXPECT_EQ(
-      "source,state,mode,first_seen,last_seen,window_syns,window_networks,window_braked,"
-      "window_limited,total_syns,total_dropped,dropped_packets,dropped_bytes\n"
-      "172.16.7.70,blocked,block,2026-11-24T13:03:08Z,2026-11-24T13:03:11Z,40,32,12,0,40,12,1904,"
-      "114240\n",
+      "source,state,mode,first_seen,last_seen,evidence_syns,evidence_networks,evidence_finished,"
+      "evidence_no_message,evidence_score,evidence_braked,evidence_limited,total_syns,"
+      "total_dropped,dropped_packets,dropped_bytes\n"
+      "172.16.7.70,blocked,block,2026-11-24T13:03:08Z,2026-11-24T13:03:11Z,40,32,8,7,10.03,12,0,40,"
+      "12,1904,114240\n",
       csv.out.substr(0, csv.out.find("172.16.0.25")));
 }
 
@@ -254,7 +262,7 @@ TEST_F(CliTest, BlocksAreSortedByAddressAndForeignTextIsHarmless) {
   const Ran ran = run({"blocks"});
   EXPECT_EQ(
       "SOURCE       STATE    LEFT      DROPPED  DECISION  BY    REASON\n"
-      "172.16.9.1   blocked  41m         1 904  nat1-1    auto  fanout\n"
+      "172.16.9.1   blocked  41m         1 904  nat1-1    auto  evidence\n"
       "172.16.10.1  blocked  for ever    1 904  nat1-2    auto  x\\x1b[2J\\x0aroot#\n",
       ran.out);
   for (const char* format : {"json", "jsonl", "csv"}) {

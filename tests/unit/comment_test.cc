@@ -25,8 +25,15 @@ Decision automatic() {
   decision.since = at("2026-11-24T13:03:11Z");
   decision.until = at("2026-11-24T14:03:11Z");
   decision.by = "auto";
-  decision.reason = "fanout";
-  decision.evidence = Evidence{16, 16, 10, 0, decision.since, decision.since};
+  decision.reason = "evidence";
+  decision.evidence = Evidence{.syns = 16,
+                               .networks = 15,
+                               .answered = 14,
+                               .finished = 9,
+                               .no_message = 8,
+                               .score_256ths = 2568,
+                               .first_seen = decision.since,
+                               .last_seen = decision.since};
   return decision;
 }
 
@@ -53,8 +60,8 @@ void expect_safe(const std::string& comment) {
 
 TEST(CommentTest, AutomaticBlockStatesItsDateThenKeysThenEvidenceThenReason) {
   EXPECT_EQ(encode_comment(automatic()),
-            "SPAM_2026-11-24 id=nat1-4821 by=auto until=2026-11-24T14:03:11Z conns=16 networks=16 "
-            "braked=10 reason=fanout");
+            "SPAM_2026-11-24 id=nat1-4821 by=auto until=2026-11-24T14:03:11Z conns=16 servers=15 "
+            "answered=14 nomail=8/9 score=10.0 reason=evidence");
 }
 
 TEST(CommentTest, ManualBlockStatesWhoAndWhyInTheirWords) {
@@ -147,7 +154,7 @@ TEST(CommentTest, WhatDoesNotFitIsLeftOutFromTheEnd) {
   decision.node = std::string(400, 'n');
   decision.by = std::string(400, 'u');
   const std::uint32_t most = UINT32_MAX;
-  decision.evidence = Evidence{most, most, most, most, decision.since, decision.since};
+  decision.evidence = Evidence{.syns = most, .networks = most, .answered = most};
 
   const std::string comment = encode_comment(decision);
   const auto fields = decode_comment(comment);
@@ -155,8 +162,7 @@ TEST(CommentTest, WhatDoesNotFitIsLeftOutFromTheEnd) {
   EXPECT_LE(comment.size(), kCommentBytes);
   EXPECT_EQ(fields->value("until"), "2026-11-24T14:03:11Z");
   EXPECT_EQ(fields->value("conns"), "4294967295") << "a count is whole or absent";
-  EXPECT_EQ(fields->value("networks"), "4294967295");
-  EXPECT_FALSE(fields->value("limited"));
+  EXPECT_EQ(fields->value("servers"), "4294967295");
   EXPECT_FALSE(fields->value("reason"));
 }
 
@@ -164,11 +170,10 @@ TEST(CommentTest, ReadsWhatItWroteInOrder) {
   const auto fields = decode_comment(encode_comment(automatic()));
   ASSERT_TRUE(fields);
   const std::vector<std::pair<std::string, std::string>> expected = {
-      {"id", "nat1-4821"}, {"by", "auto"},     {"until", "2026-11-24T14:03:11Z"},
-      {"conns", "16"},     {"networks", "16"}, {"braked", "10"},
-      {"reason", "fanout"}};
+      {"id", "nat1-4821"}, {"by", "auto"},    {"until", "2026-11-24T14:03:11Z"},
+      {"conns", "16"},     {"servers", "15"}, {"answered", "14"},
+      {"nomail", "8/9"},   {"score", "10.0"}, {"reason", "evidence"}};
   EXPECT_EQ(fields->values, expected);
-  EXPECT_FALSE(fields->value("limited"));
 }
 
 TEST(CommentTest, ReadsTheKeysOfAnotherRelease) {

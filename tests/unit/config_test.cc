@@ -87,6 +87,7 @@ servers = 12
 score = 13.5
 score_proven = 14
 message_bytes = 15
+message_bytes_tls = 1500
 confirm = "none"
 for = ["16m", "1h1s", "forever"]
 breaker = "17/d"
@@ -154,6 +155,7 @@ void expect_rules(const Config& c) {
   EXPECT_EQ(c.block.score, 13.5);
   EXPECT_EQ(c.block.score_proven, 14.0);
   EXPECT_EQ(c.block.message_bytes, 15U);
+  EXPECT_EQ(c.block.message_bytes_tls, 1500U);
   EXPECT_EQ(c.block.confirm, Confirm::none);
   EXPECT_THAT(c.block.durations, ElementsAre(16min, 3601s, std::chrono::seconds::max()));
   EXPECT_EQ(c.block.breaker, (Rate{17, 86400s}));
@@ -189,7 +191,7 @@ void expect_outputs(const Config& c) {
 TEST_F(ConfigTest, EveryKeyArrivesInItsFieldAndIsWrittenBackEqual) {
   const Loaded first = files_.load(kEveryKey);
   EXPECT_TRUE(first.usable()) << first.problems.front().to_string();
-  EXPECT_EQ(first.config.allow.networks[0].origin, files_.main_file() + ":50");
+  EXPECT_EQ(first.config.allow.networks[0].origin, files_.main_file() + ":51");
   const Loaded again = files_.load(to_toml(first.config));
   EXPECT_TRUE(again.usable());
   for (const Config* config : {&first.config, &again.config}) {
@@ -285,12 +287,6 @@ TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
        "shielded"},
       {"log.enabled = true",
        "4:15: warning: log.enabled has no effect in this version of mailweir: no SYN is logged"},
-      {"block.servers = 5",
-       "4:17: warning: block.servers has no effect in this version of mailweir: its blocking "
-       "rule has fixed thresholds"},
-      {"block.breaker = \"5/h\"",
-       "4:17: warning: block.breaker has no effect in this version of mailweir: no breaker stops "
-       "the blocking"},
       {"pool.networks = [\"192.0.2.0/24\"]",
        "4:17: warning: pool.networks has no effect in this version of mailweir: the public "
        "addresses are not checked"},
@@ -301,7 +297,7 @@ TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
     EXPECT_THAT(files_.lines(loaded), ElementsAre("mailweir.toml:" + std::string(warning)));
   }
   for (const auto off :
-       {"shield.ports = []", "log.enabled = false", "block.servers = 10", "pool.networks = []"})
+       {"shield.ports = []", "log.enabled = false", "block.servers = 5", "pool.networks = []"})
     EXPECT_THAT(lines_of(std::string(kRequired) + off), IsEmpty()) << off;
 }
 

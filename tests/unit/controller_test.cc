@@ -45,8 +45,8 @@ class ControllerTest : public testing::Test {
     return repaired ? *repaired : std::vector<std::string>{};
   }
 
-  /// What the kernel would have counted of a source that walks new networks against the brake.
-  mw_source flooder(int networks, std::uint32_t braked) {
+  /// What the kernel would have counted of a source that met so many networks.
+  mw_source met(int networks) {
     mw_source source{};
     const std::uint64_t now_ns = to_ns(clock_.now().boot);
     source.slice = static_cast<__u32>(now_ns / MW_SLICE_NS);
@@ -54,20 +54,31 @@ class ControllerTest : public testing::Test {
     source.last_ns = now_ns;
     mw_slice& slice = source.slices[source.slice % 2];
     for (int i = 0; i < networks; ++i) slice.seen[i / 64] |= 1ULL << (i % 64);
-    slice.contacts = static_cast<__u32>(networks);
-    slice.syns = static_cast<__u32>(networks) + braked;
-    slice.braked = braked;
-    source.syns = slice.syns;
-    source.braked = braked;
+    slice.contacts = slice.syns = static_cast<__u32>(networks);
     return source;
   }
 
-  void kernel_says(const char* source, const mw_source& value) {
-    kernel_.sources[address(source)] = value;
+  /// The outcome of a first contact, each with a network of its own.
+  void outcome(const char* source, mw_event_kind kind, bool is_contact = true) {
     mw_event event{};
-    event.source = address(source);
-    event.kind = MW_EVENT_BRAKED;
+    event.source = event.client = address(source);
+    event.destination = address("198.18.0.25");
+    event.destination.bytes[13] = static_cast<__u8>(18 + last_server_ / 250);
+    event.destination.bytes[14] = static_cast<__u8>(last_server_ % 250);
+    ++last_server_;
+    event.kind = kind;
+    event.is_contact = is_contact ? 1 : 0;
+    event.started_ns = to_ns(clock_.now().boot - 1s);
     controller_->on_kernel_event(event);
+  }
+  void outcomes(const char* source, mw_event_kind kind, int times) {
+    for (int i = 0; i < times; ++i) outcome(source, kind);
+  }
+
+  /// A bot: 16 networks, and 8 first contacts without a message.
+  void spams(const char* source) {
+    kernel_.sources[address(source)] = met(16);
+    outcomes(source, MW_EVENT_UNPRODUCTIVE, 8);
   }
 
   bool is_blocked(const char* source) const { return kernel_.blocklist.contains(address(source)); }
@@ -78,44 +89,239 @@ class ControllerTest : public testing::Test {
   FakeClock clock_;
   std::optional<Store> store_;
   std::unique_ptr<Controller> controller_;
+  int last_server_ = 0;
   const Order by_root_{.by = "root", .reason = "complaint 4711"};
 };
 
-TEST_F(ControllerTest, BlocksASourceThatWalksOnAgainstTheBrake) {
-  kernel_says("172.16.7.70", flooder(40, 12));
+TEST_F(ControllerTest, BlocksASourceOnManyNewServersOfWhichFewTookAMessage) {
+  kernel_.sources[address("172.16.7.70")] = met(16);
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 7);
+  EXPECT_FALSE(is_blocked("172.16.7.70")) << "8.8 < 9.2";
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
   ASSERT_TRUE(is_blocked("172.16.7.70"));
   const Decision* decision = controller_->find_active(address("172.16.7.70"));
   ASSERT_NE(decision, nullptr);
   EXPECT_EQ(decision->id(), "nat1-1");
-  EXPECT_EQ(decision->evidence->braked, 12U);
-  EXPECT_EQ(kernel_.blocklist[address("172.16.7.70")].reason, static_cast<__u32>(MW_REASON_FANOUT));
+  EXPECT_EQ(decision->evidence->score_256ths, 2568U);
+  EXPECT_EQ(decision->evidence->examples.size(), 3U);
+  EXPECT_EQ(kernel_.blocklist[address("172.16.7.70")].reason,
+            static_cast<__u32>(MW_REASON_EVIDENCE));
 
-  kernel_says("172.16.7.71", flooder(10, 500));
-  EXPECT_FALSE(is_blocked("172.16.7.71")) << "few networks, however much is held";
-  kernel_says("172.16.7.72", flooder(60, 3));
-  EXPECT_FALSE(is_blocked("172.16.7.72")) << "many networks, but it heeds the brake";
-  kernel_says("192.0.2.1", flooder(40, 12));
+  kernel_.sources[address("172.16.7.71")] = met(9);
+  outcomes("172.16.7.71", MW_EVENT_UNPRODUCTIVE, 50);
+  EXPECT_FALSE(is_blocked("172.16.7.71")) << "the gate: nine networks";
+  kernel_.sources[address("172.16.7.72")] = met(200);
+  for (int i = 0; i < 40; ++i) {
+    outcome("172.16.7.72", MW_EVENT_UNPRODUCTIVE);
+    outcomes("172.16.7.72", MW_EVENT_PRODUCTIVE, 2);
+  }
+  EXPECT_FALSE(is_blocked("172.16.7.72")) << "two of three took a message";
+  spams("192.0.2.1");
   EXPECT_FALSE(is_blocked("192.0.2.1")) << "not in [networks] inside";
+}
+
+TEST_F(ControllerTest, TheGateMayOpenAfterTheScoreWasReached) {
+  kernel_.sources[address("172.16.7.70")] = met(9);
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 9);
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  controller_->watch();
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  kernel_.sources[address("172.16.7.70")] = met(10);
+  controller_->watch();
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, CountsOnlyWhatConntrackConfirms) {
+  kernel_.confirmation = Confirmation::unknown;
+  spams("172.16.7.70");
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 50);
+  EXPECT_FALSE(is_blocked("172.16.7.70")) << "a neighbour may have forged them";
+  EXPECT_EQ(controller_->scoring().unconfirmed(), 58U);
+  EXPECT_THAT(controller_->scoring().problem(), testing::HasSubstr("confirms only 0 of the last"));
+
+  kernel_.confirmation = Confirmation::unavailable;
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_THAT(controller_->scoring().problem(), testing::HasSubstr("cannot be asked"));
+
+  config_.block.confirm = Confirm::none;
+  ASSERT_TRUE(controller_->reload(config_));
+  EXPECT_EQ(controller_->scoring().problem(), "");
+  spams("172.16.7.70");
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, AConnectionThatConntrackHasForgottenWasConfirmedWhileItLived) {
+  kernel_.sources[address("172.16.7.70")] = met(16);
+  for (int i = 0; i < 8; ++i) {
+    kernel_.confirmation = Confirmation::confirmed;
+    outcome("172.16.7.70", MW_EVENT_HEARD);
+    --last_server_;
+    kernel_.confirmation = Confirmation::unknown;
+    outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
+  }
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+  EXPECT_EQ(controller_->scoring().unconfirmed(), 0U);
+}
+
+TEST_F(ControllerTest, AProvenMailerNeedsMoreAndIsRememberedOverAReboot) {
+  kernel_.sources[address("172.16.0.25")] = met(60);
+  outcomes("172.16.0.25", MW_EVENT_PRODUCTIVE, 5);
+  outcomes("172.16.0.25", MW_EVENT_UNPRODUCTIVE, 8);
+  EXPECT_FALSE(is_blocked("172.16.0.25")) << "10.0 < 13.8";
+  kernel_ = {};
+  open();
+  kernel_.sources[address("172.16.0.25")] = met(60);
+  outcomes("172.16.0.25", MW_EVENT_UNPRODUCTIVE, 11);
+  EXPECT_FALSE(is_blocked("172.16.0.25")) << "13.79 < 13.8";
+  outcome("172.16.0.25", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_TRUE(is_blocked("172.16.0.25"));
+
+  kernel_ = {};
+  clock_.advance(2h);
+  open();
+  EXPECT_EQ(controller_->scoring().score(address("172.16.0.25")).proven_until_ns, 0U)
+      << "a block ends it";
+}
+
+TEST_F(ControllerTest, AScoreOutlivesTheController) {
+  kernel_.sources[address("172.16.7.70")] = met(16);
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 7);
+  open();
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, AfterABlockHalfOfTheEvidenceIsEnough) {
+  spams("172.16.7.70");
+  clock_.advance(1h + 1s);
+  controller_->tick();
+  ASSERT_FALSE(is_blocked("172.16.7.70"));
+  kernel_.sources[address("172.16.7.70")] = met(16);
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 3);
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, WhatABlockCutOffSaysNothing) {
+  controller_->block({"172.16.7.70"}, 1h, by_root_);
+  spams("172.16.7.70");
+  EXPECT_EQ(controller_->scoring().score(address("172.16.7.70")).score, 0U);
+}
+
+TEST_F(ControllerTest, AnOutageOfTheUplinkFreezesTheScoreAndTakesBackWhatItDid) {
+  controller_->watch();
+  kernel_.sources[address("172.16.0.25")] = met(40);
+  outcomes("172.16.0.25", MW_EVENT_UNPRODUCTIVE, 6);
+  spams("172.16.0.26");
+  EXPECT_TRUE(is_blocked("172.16.0.26"));
+  const auto nobody_answers = [&](const char* source) {
+    mw_event event{};
+    event.source = address(source);
+    event.kind = MW_EVENT_UNANSWERED;
+    event.count = 5;
+    controller_->on_kernel_event(event);
+  };
+  for (const char* source : {"172.16.1.1", "172.16.1.2", "172.16.1.3", "172.16.1.4"})
+    nobody_answers(source);
+  kernel_.counted.unanswered = 30;
+  controller_->watch();
+  EXPECT_FALSE(controller_->scoring().is_frozen()) << "four sources are not five";
+  nobody_answers("172.16.1.5");
+  controller_->watch();
+  ASSERT_TRUE(controller_->scoring().is_frozen());
+  EXPECT_EQ(controller_->scoring().score(address("172.16.0.25")).score, 0U);
+  EXPECT_FALSE(is_blocked("172.16.0.26")) << "decided before anybody knew";
+  EXPECT_EQ(controller_->history(address("172.16.0.26")).at(0).end_cause, EndCause::outage);
+  EXPECT_EQ(controller_->next_duration(address("172.16.0.26")), 1h) << "and it does not weigh";
+  outcomes("172.16.0.25", MW_EVENT_UNPRODUCTIVE, 30);
+  EXPECT_FALSE(is_blocked("172.16.0.25"));
+
+  open();
+  EXPECT_TRUE(controller_->scoring().is_frozen()) << "a restart has not seen the minute before";
+  clock_.advance(2min);
+  kernel_.counted.answered = 200;
+  controller_->watch();
+  EXPECT_FALSE(controller_->scoring().is_frozen());
+  spams("172.16.0.25");
+  EXPECT_TRUE(is_blocked("172.16.0.25"));
+}
+
+TEST_F(ControllerTest, TheBreakerStopsBlockingWhenTooManyAreBlockedAtOnce) {
+  config_.block.breaker = {3, 600s};
+  open();
+  for (const char* source : {"172.16.7.70", "172.16.7.71", "172.16.7.72", "172.16.7.73"})
+    spams(source);
+  EXPECT_TRUE(is_blocked("172.16.7.72"));
+  EXPECT_FALSE(is_blocked("172.16.7.73"));
+  EXPECT_TRUE(controller_->breaker_open());
+  controller_->unblock({"172.16.7.70", "172.16.7.71"}, by_root_);
+  EXPECT_TRUE(controller_->block({"172.16.7.74"}, 1h, by_root_).at(0).ok) << "a person still may";
+
+  open();
+  outcome("172.16.7.73", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_FALSE(is_blocked("172.16.7.73")) << "a restart does not forget";
+  kernel_.active = 400;
+  controller_->watch();
+  EXPECT_TRUE(is_blocked("172.16.7.73")) << "1 % of 400 active sources are four";
+  spams("172.16.7.75");
+  EXPECT_FALSE(is_blocked("172.16.7.75"));
+  clock_.advance(9min);
+  kernel_.sources[address("172.16.7.75")] = met(16);
+  controller_->watch();
+  EXPECT_FALSE(is_blocked("172.16.7.75"));
+  clock_.advance(1min);
+  kernel_.sources[address("172.16.7.75")] = met(16);
+  outcome("172.16.7.75", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_TRUE(is_blocked("172.16.7.75"));
+  controller_->watch();
+  EXPECT_FALSE(controller_->breaker_open());
 }
 
 TEST_F(ControllerTest, RecordsAWouldBlockInObserveAndDoesNotTurnItIntoABlock) {
   ASSERT_TRUE(controller_->set_mode(Mode::observe, by_root_));
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   EXPECT_FALSE(is_blocked("172.16.7.70"));
   ASSERT_NE(controller_->find_active(address("172.16.7.70")), nullptr);
   EXPECT_TRUE(controller_->find_active(address("172.16.7.70"))->would);
-
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 30);
   ASSERT_TRUE(controller_->set_mode(Mode::block, by_root_));
-  controller_->sweep();
+  controller_->watch();
   EXPECT_FALSE(is_blocked("172.16.7.70")) << "its evidence is from before";
-  kernel_says("172.16.7.70", flooder(40, 21));
-  EXPECT_FALSE(is_blocked("172.16.7.70")) << "nine more are not ten";
-  kernel_says("172.16.7.70", flooder(40, 22));
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 2);
+  ASSERT_TRUE(controller_->reload(config_)) << "which takes nothing away";
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  outcome("172.16.7.70", MW_EVENT_UNPRODUCTIVE);
   EXPECT_TRUE(is_blocked("172.16.7.70")) << "new evidence is";
 }
 
+TEST_F(ControllerTest, ARestartInBlockModeDoesNotTurnWouldBlocksIntoBlocks) {
+  config_.mode = Mode::observe;
+  open();
+  spams("172.16.7.70");
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 30);
+  config_.mode = Mode::block;
+  open();
+  controller_->watch();
+  EXPECT_FALSE(is_blocked("172.16.7.70"));
+  EXPECT_EQ(controller_->find_active(address("172.16.7.70")), nullptr);
+  spams("172.16.7.70");
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
+TEST_F(ControllerTest, ALowerThresholdJudgesAgainAtOnce) {
+  kernel_.sources[address("172.16.7.70")] = met(16);
+  outcomes("172.16.7.70", MW_EVENT_UNPRODUCTIVE, 4);
+  config_.block.score = 3;
+  ASSERT_TRUE(controller_->reload(config_));
+  controller_->watch();
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
 TEST_F(ControllerTest, LiftsAutomaticBlocksWhenTheModeForbidsThemAndKeepsManualOnes) {
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   controller_->block({"172.16.7.71"}, 1h, by_root_);
   const auto lifted = controller_->set_mode(Mode::throttle, by_root_);
   ASSERT_TRUE(lifted);
@@ -130,15 +336,15 @@ TEST_F(ControllerTest, AGroupHasItsOwnMode) {
                      .limit = {},
                      .mode = Mode::observe}};
   open();
-  kernel_says("172.16.0.3", flooder(40, 12));
-  kernel_says("172.16.0.33", flooder(40, 12));
+  spams("172.16.0.3");
+  spams("172.16.0.33");
   EXPECT_FALSE(is_blocked("172.16.0.3"));
   EXPECT_TRUE(is_blocked("172.16.0.33"));
 }
 
 TEST_F(ControllerTest, BlocksLastLongerEachTimeAndExpire) {
   for (const auto lasts : {1h, 4h, 24h, 24h}) {
-    kernel_says("172.16.7.70", flooder(40, 12));
+    spams("172.16.7.70");
     ASSERT_TRUE(is_blocked("172.16.7.70"));
     clock_.advance(lasts - 1s);
     controller_->tick();
@@ -150,15 +356,15 @@ TEST_F(ControllerTest, BlocksLastLongerEachTimeAndExpire) {
 }
 
 TEST_F(ControllerTest, AnUnblockIsNotUndoneByTheRuleDuringTheGrace) {
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   const auto undone = controller_->unblock({"172.16.7.70"}, by_root_);
   ASSERT_TRUE(undone.at(0).ok);
   EXPECT_FALSE(is_blocked("172.16.7.70"));
   clock_.advance(29min);
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   EXPECT_FALSE(is_blocked("172.16.7.70"));
   clock_.advance(2min);
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   EXPECT_TRUE(is_blocked("172.16.7.70"));
 }
 
@@ -247,12 +453,12 @@ TEST_F(ControllerTest, AnEntryDeletedByHandEndsItsDecision) {
 
 TEST_F(ControllerTest, ARestartFindsDecisionsModeAndAllowlistAgain) {
   controller_->block({"172.16.7.70"}, 1h, by_root_);
-  kernel_says("172.16.7.71", flooder(40, 12));
+  spams("172.16.7.71");
   controller_->allow({"172.16.9.0/24"}, by_root_);
   ASSERT_TRUE(controller_->set_mode(Mode::block, by_root_));
   EXPECT_TRUE(open().empty());
   EXPECT_EQ(controller_->active().size(), 2U);
-  EXPECT_EQ(controller_->find_active(address("172.16.7.71"))->evidence->braked, 12U);
+  EXPECT_EQ(controller_->find_active(address("172.16.7.71"))->evidence->score_256ths, 2568U);
   EXPECT_TRUE(controller_->is_allowed(address("172.16.9.9")));
 }
 
@@ -303,7 +509,7 @@ TEST_F(ControllerTest, AStepOfTheWallClockNeitherFreesNorHolds) {
 
 TEST_F(ControllerTest, AnAutomaticBlockWhoseRecordWasLostStaysAutomatic) {
   kernel_.blocklist[address("172.16.7.70")] = {
-      .until_ns = to_ns(clock_.now().boot + 1h), .decision = 7, .reason = MW_REASON_FANOUT};
+      .until_ns = to_ns(clock_.now().boot + 1h), .decision = 7, .reason = MW_REASON_EVIDENCE};
   controller_->tick();
   EXPECT_EQ(controller_->find_active(address("172.16.7.70"))->origin, Origin::automatic);
 }
@@ -339,7 +545,7 @@ TEST_F(ControllerTest, AnotherIpv6PrefixEndsTheBlocksThatMeantTheOldOne) {
 }
 
 TEST_F(ControllerTest, AManualBlockTakesOverAndKeepsTheCount) {
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   kernel_.dropped[address("172.16.7.70")] = {500, 30000};
   const auto outcomes = controller_->block({"172.16.7.70"}, 48h, by_root_);
   EXPECT_THAT(outcomes.at(0).note, testing::HasSubstr("nat1-1"));
@@ -357,10 +563,10 @@ TEST_F(ControllerTest, AFullBlocklistIsSaidAndLosesNothing) {
   EXPECT_THAT(refused.at(0).error, testing::HasSubstr("full"));
   EXPECT_EQ(controller_->active().size(), 8U);
 
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   EXPECT_FALSE(is_blocked("172.16.7.70"));
   controller_->unblock({"172.16.7.1"}, by_root_);
-  kernel_says("172.16.7.70", flooder(40, 12));
+  spams("172.16.7.70");
   EXPECT_TRUE(is_blocked("172.16.7.70")) << "there is room again, and it had no grace";
 }
 

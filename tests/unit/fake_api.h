@@ -104,10 +104,10 @@ inline nlohmann::json decision(const std::string& source, int number) {
           {"until", "2026-11-24T14:03:11Z"},
           {"remaining_seconds", 2460},
           {"by", "auto"},
-          {"reason", "fanout"},
+          {"reason", "evidence"},
           {"evidence",
-           "40 connections to 32 new networks in 2.3 s; 12 held by the brake, 0 over "
-           "the limit"},
+           {{"text", "16 connections to 16 mail servers in 2.3 s; score 10.0 >= 9.2"},
+            {"examples", {"198.51.100.21", "203.0.113.186"}}}},
           {"dropped_packets", 1904},
           {"dropped_bytes", 114240},
           {"ended", nullptr},

@@ -70,6 +70,31 @@ class FakeDatapath final : public Datapath {
   Result<std::map<unsigned, mw_counters>> counters() override {
     return std::map<unsigned, mw_counters>{};
   }
+  Result<std::optional<mw_score>> score(const mw_addr& source) override {
+    const auto found = scored.find(source);
+    return found == scored.end() ? std::optional<mw_score>() : std::optional(found->second);
+  }
+  Result<> put_score(const mw_addr& source, const mw_score& score) override {
+    scored[source] = score;
+    return Ok{};
+  }
+  Result<> remove_score(const mw_addr& source) override {
+    scored.erase(source);
+    return Ok{};
+  }
+  Result<std::vector<std::pair<mw_addr, mw_score>>> scores() override {
+    return std::vector<std::pair<mw_addr, mw_score>>(scored.begin(), scored.end());
+  }
+  Result<> sweep_flows() override { return Ok{}; }
+  Result<mw_contacts> contacts() override { return counted; }
+  std::uint64_t tracked_sources() const override { return sources.size(); }
+  std::uint64_t active_sources() const override { return active; }
+  Confirmation confirm(const mw_event&) override { return confirmation; }
+  std::pair<BootTime, BootTime> frozen() const override { return freeze; }
+  Result<> set_frozen(BootTime since, BootTime until) override {
+    freeze = {since, until};
+    return Ok{};
+  }
   std::uint32_t source_capacity() const override { return 65536; }
   std::uint32_t block_capacity() const override { return capacity; }
   int events_fd() const override { return -1; }
@@ -87,6 +112,11 @@ class FakeDatapath final : public Datapath {
   std::map<mw_addr, mw_block> blocklist;
   std::map<mw_addr, mw_drops> dropped;
   std::map<mw_addr, mw_source> sources;
+  std::map<mw_addr, mw_score> scored;
+  mw_contacts counted{};
+  std::uint64_t active = 0;
+  Confirmation confirmation = Confirmation::confirmed;
+  std::pair<BootTime, BootTime> freeze;
 };
 
 }  // namespace mailweir

@@ -14,7 +14,7 @@ using testing::HasSubstr;
 constexpr char kComment[] =
     "SPAM_2026-11-24 id=nat1-4821 by=auto until=2026-11-24T14:03:11Z conns=16 networks=16 "
     "braked=10 "
-    "reason=fanout";
+    "reason=evidence";
 constexpr char kJump[] = "-p tcp -m tcp --dport 25 -j MAILWEIR";
 
 Prefix prefix(std::string_view text) {
@@ -52,7 +52,7 @@ TEST(RestoreTextTest, RuleCarriesCountersPortCommentAndStop) {
 }
 
 TEST(RestoreTextTest, RuleForEverHasNoStop) {
-  EXPECT_THAT(text_of(table_of({rule("172.16.7.70")})), HasSubstr("reason=fanout\" -j DROP\n"));
+  EXPECT_THAT(text_of(table_of({rule("172.16.7.70")})), HasSubstr("reason=evidence\" -j DROP\n"));
 }
 
 TEST(RestoreTextTest, EmptyTableKeepsTheEmptyChain) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// bpf/limit.h on the host: rates, time slices and contacts. Flow slots: flow_slot_test.cc.
+// bpf/limit.h on the host: rates, time slices, contacts. Flows: flow_slot_test.cc, flow_test.cc.
 #include "bpf/limit.h"
 
 #include <gtest/gtest.h>
@@ -348,6 +348,57 @@ TEST(Contact, CountsNetworksWithinALinearCountersError) {
       EXPECT_NEAR(count, spread.mean, count / 10.0) << tested.what;
       EXPECT_LT(spread.deviation, count / 10.0) << tested.what;
     }
+}
+
+int takes(__u64& tat_ns, const mw_rate& rate, __u64 now_ns) {
+  int taken = 0;
+  while (taken < 1000 && mw_rate_take(&tat_ns, &rate, now_ns) == MW_TAKEN) ++taken;
+  return taken;
+}
+
+TEST(RateGiveBack, CanBeTakenAgainAndNeverExceedsAFullBurst) {
+  const mw_rate brake = rate_of(2 * kSecond, 20);
+  for (const __u64 now : {__u64{1}, kSecond, 1000 * kSecond}) {
+    for (int spent = 0; spent <= 20; ++spent)
+      for (const int given : {1, 2, 5, 100}) {
+        __u64 tat = 0;
+        for (int i = 0; i < spent; ++i) ASSERT_EQ(MW_TAKEN, mw_rate_take(&tat, &brake, now));
+        mw_rate_give_back(&tat, &brake, given);
+        EXPECT_EQ(std::min(20, 20 - spent + given), takes(tat, brake, now))
+            << spent << " spent, " << given << " given back at " << now;
+      }
+    __u64 tat = 0;
+    for (int i = 0; i < 1000; ++i) mw_rate_give_back(&tat, &brake, 2);
+    EXPECT_EQ(20, takes(tat, brake, now)) << "a thousand messages save up nothing";
+  }
+  __u64 tat = 4711;
+  constexpr mw_rate kNone{};
+  mw_rate_give_back(&tat, &kNone, 2);
+  EXPECT_EQ(4711U, tat) << "no limit";
+}
+
+bool is_refused(const mw_source& source, std::uint32_t bit) {
+  return mw_refused_seen(&source, bit) != 0;
+}
+
+TEST(Refused, IsRememberedForAnHourAndForgottenByTheSecondTurn) {
+  constexpr __u64 kHour = MW_REFUSED_SLICE_NS;
+  for (const std::uint32_t bit : {0U, 63U, 64U, 255U}) {
+    mw_source source{};
+    const std::uint32_t other = (bit + 1) % MW_SEEN_BITS;
+    mw_refused_mark(&source, bit, 7 * kHour - 1);
+    EXPECT_TRUE(is_refused(source, bit));
+    EXPECT_FALSE(is_refused(source, other));
+    mw_refused_mark(&source, other, 7 * kHour);
+    EXPECT_TRUE(is_refused(source, bit)) << "the hour before";
+    mw_refused_mark(&source, other, 8 * kHour);
+    EXPECT_FALSE(is_refused(source, bit));
+    EXPECT_TRUE(is_refused(source, other));
+    mw_refused_mark(&source, bit, 20 * kHour);
+    EXPECT_FALSE(is_refused(source, other)) << "nothing of a day ago";
+    mw_refused_mark(&source, other, 20 * kHour - 1);
+    EXPECT_TRUE(is_refused(source, bit)) << "an older clock reading turns nothing back";
+  }
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ Now in_slice(std::uint32_t slice) {
 mw_source source_of_two_slices() {
   mw_source source{};
   source.slice = kSlice;
-  source.slices[kSlice & 1] = {{0b111, 0, 0, 0}, 30, 3, 4, 5};
-  source.slices[~kSlice & 1] = {{0, 0b11, 0, 0}, 20, 2, 1, 2};
+  source.slices[kSlice & 1] = {{0b111, 0, 0, 0}, 30, 3, 4, 5, 0, 0, 0, 0};
+  source.slices[~kSlice & 1] = {{0, 0b11, 0, 0}, 20, 2, 1, 2, 0, 0, 0, 0};
   source.first_ns = kSlice * MW_SLICE_NS - 1'000'000'000;
   source.last_ns = kSlice * MW_SLICE_NS + 50'000'000'000;
   return source;
@@ -65,7 +65,8 @@ TEST(EvidenceOf, CountsTheCurrentAndThePreviousSliceAndNothingOlder) {
       {"a day without a SYN", kSlice + 288, 0, 0, 0, 0},
   };
   for (const Case& expected : kCases) {
-    const Evidence evidence = evidence_of(source_of_two_slices(), in_slice(expected.now_slice));
+    const Evidence evidence =
+        evidence_of(source_of_two_slices(), {}, Rule{}, in_slice(expected.now_slice));
     EXPECT_EQ(expected.syns, evidence.syns) << expected.what;
     EXPECT_EQ(expected.networks, evidence.networks) << expected.what;
     EXPECT_EQ(expected.limited, evidence.limited) << expected.what;
@@ -74,38 +75,56 @@ TEST(EvidenceOf, CountsTheCurrentAndThePreviousSliceAndNothingOlder) {
 }
 
 TEST(EvidenceOf, TellsWhenTheSourceWasSeenInWallTime) {
-  const Evidence evidence = evidence_of(source_of_two_slices(), in_slice(kSlice));
+  const Evidence evidence = evidence_of(source_of_two_slices(), {}, Rule{}, in_slice(kSlice));
   EXPECT_EQ(kWall - 61s, evidence.first_seen);
   EXPECT_EQ(kWall - 10s, evidence.last_seen);
 
   // The kernel made the entry this moment and has not stamped it yet.
-  EXPECT_EQ(kWall, evidence_of({}, in_slice(kSlice)).first_seen);
+  EXPECT_EQ(kWall, evidence_of({}, {}, Rule{}, in_slice(kSlice)).first_seen);
 }
 
-TEST(ShouldBlock, WantsManyNewNetworksAndABrakeThatHeldOn) {
+TEST(EvidenceOf, CarriesScoreThresholdAndExamples) {
+  mw_score score{};
+  score.score = 1000;
+  score.unconfirmed = 3;
+  score.examples[0] = *parse_address("198.51.100.21");
+  mw_source source = source_of_two_slices();
+  source.lost = 7;
+  Evidence evidence = evidence_of(source, score, Rule{}, in_slice(kSlice));
+  EXPECT_EQ(1000U, evidence.score_256ths);
+  EXPECT_EQ(2358U, evidence.threshold_256ths);
+  EXPECT_EQ(3U, evidence.unconfirmed);
+  EXPECT_EQ(7U, evidence.lost);
+  EXPECT_EQ(std::vector{*parse_address("198.51.100.21")}, evidence.examples);
+
+  score.proven_until_ns = ~0ULL >> 1;
+  evidence = evidence_of(source, score, Rule{}, in_slice(kSlice));
+  EXPECT_EQ(3533U, evidence.threshold_256ths);
+}
+
+TEST(ShouldBlock, WantsManyNewNetworksAndAScoreAtItsThreshold) {
   struct Case {
     const char* who;
-    std::uint32_t networks, braked, limited;
+    std::uint32_t networks, score;
     bool block;
   };
   constexpr Case kCases[] = {
-      {"a bot", 24, 30, 0, true},
-      {"exactly at both thresholds", 20, 10, 0, true},
-      {"one network short", 19, 400, 0, false},
-      {"one braked SYN short", 20, 9, 0, false},
-      {"a client that floods its one server", 1, 0, 4000, false},
-      {"silence", 0, 0, 0, false},
+      {"a bot", 16, 2568, true},
+      {"exactly at both thresholds", 10, 2358, true},
+      {"one network short", 9, 10000, false},
+      {"a hair of score short", 1000, 2357, false},
+      {"silence", 0, 0, false},
   };
   for (const Case& expected : kCases) {
     Evidence evidence;
     evidence.networks = expected.networks;
-    evidence.braked = expected.braked;
-    evidence.limited = expected.limited;
-    EXPECT_EQ(expected.block, should_block(evidence, FanoutRule{})) << expected.who;
+    evidence.score_256ths = expected.score;
+    evidence.threshold_256ths = Rule{}.threshold_256ths(false);
+    EXPECT_EQ(expected.block, should_block(evidence, Rule{})) << expected.who;
   }
 }
 
-const FanoutRule kRule{.durations = {1h, 4h, 24h}, .manual_grace = 30min};
+const Rule kRule{.durations = {1h, 4h, 24h}, .manual_grace = 30min};
 
 Decision automatic_block(std::chrono::seconds ago) {
   Decision decision;
@@ -158,7 +177,7 @@ TEST(NextDuration, ForgetsWhatIsOldWasOnlyRecordedOrWasUndone) {
 }
 
 TEST(NextDuration, OfARuleWithoutDurationsBlocksNobody) {
-  EXPECT_EQ(0s, next_duration({}, FanoutRule{}, kWall));
+  EXPECT_EQ(0s, next_duration({}, Rule{}, kWall));
 }
 
 TEST(GraceUntil, LastsFromTheLatestUndoingAndThenIsOver) {
@@ -196,7 +215,7 @@ TEST(GraceUntil, OfZeroIsNone) {
   Decision undone = automatic_block(2h);
   undone.end_cause = EndCause::unblocked;
   undone.ended = kWall;
-  EXPECT_EQ(std::nullopt, grace_until({undone}, FanoutRule{}, kWall));
+  EXPECT_EQ(std::nullopt, grace_until({undone}, Rule{}, kWall));
   EXPECT_EQ(kWall + 30min, grace_until({undone}, kRule, kWall));
 }
 

@@ -28,12 +28,23 @@ inline Decision decision(std::uint32_t number, const char* source = "172.16.7.70
   made.until = made.since + 1h;
   made.by = "auto";
   made.reason = "fan-out";
-  made.evidence = Evidence{.syns = 60,
-                           .networks = 24,
-                           .braked = 31,
-                           .limited = 2,
-                           .first_seen = kWall - 3s,
-                           .last_seen = kWall - 120ms};
+  made.evidence =
+      Evidence{.syns = 60,
+               .networks = 24,
+               .answered = 23,
+               .unanswered = 1,
+               .finished = 12,
+               .no_message = 11,
+               .message_bytes = 300,
+               .braked = 31,
+               .limited = 2,
+               .score_256ths = 2568,
+               .threshold_256ths = 2358,
+               .unconfirmed = 3,
+               .lost = 4,
+               .first_seen = kWall - 3s,
+               .last_seen = kWall - 120ms,
+               .examples = {*parse_address("198.51.100.21"), *parse_address("2001:db8::25")}};
   return made;
 }
 

@@ -83,7 +83,7 @@ class Gateway:
             interface=INSIDE,
             attach=attach,
             networks=f'"{INSIDE_NETWORK}"',
-            confirm="none",
+            confirm="conntrack",
             mirror=mirror,
         )
         return start_daemon(self._owned, self._network.enter("gw"), self.config)

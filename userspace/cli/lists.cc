@@ -21,10 +21,13 @@ const std::vector<CsvColumn> kSourceColumns = {
     {"mode"},
     {"first_seen"},
     {"last_seen"},
-    {"window", "syns"},
-    {"window", "networks"},
-    {"window", "braked"},
-    {"window", "limited"},
+    {"evidence", "syns"},
+    {"evidence", "networks"},
+    {"evidence", "finished"},
+    {"evidence", "no_message"},
+    {"evidence", "score"},
+    {"evidence", "braked"},
+    {"evidence", "limited"},
     {"total", "syns"},
     {"total", "dropped"},
     {"dropped_packets"},
@@ -39,7 +42,7 @@ const std::vector<CsvColumn> kDecisionColumns = {{"source"},
                                                  {"remaining_seconds"},
                                                  {"by"},
                                                  {"reason"},
-                                                 {"evidence"},
+                                                 {"evidence", "text"},
                                                  {"dropped_packets"},
                                                  {"dropped_bytes"}};
 const std::vector<CsvColumn> kEventColumns = {{"seq"}, {"time"}, {"kind"}, {"source"}, {"text"}};
@@ -54,6 +57,13 @@ Cell state_cell(const std::string& state) {
 std::string left_text(const json& decision) {
   const json& left = field(decision, "remaining_seconds");
   return left.is_null() ? "for ever" : duration_text(std::chrono::seconds(number(left)));
+}
+
+/// The share of finished contacts that carried no message.
+std::string no_mail_text(const json& evidence) {
+  const std::uint64_t finished = number(field(evidence, "finished"));
+  if (finished == 0) return "-";
+  return fmt::format("{} %", number(field(evidence, "no_message")) * 100 / finished);
 }
 
 Tone tone_of_event(const std::string& kind) {
@@ -114,18 +124,17 @@ int show_top(const Console& console, const std::string& by, unsigned rows) {
                {"SYN/" + duration_text(window), true},
                {"DROPPED", true},
                {"SERVERS", true},
-               {"BRAKED", true},
+               {"NO MAIL", true},
                {"STATE"},
                {"LAST SEEN"}});
   for (const json& source : sources) {
     const std::uint64_t dropped =
         number(field(source, "total", "dropped")) + number(field(source, "dropped_packets"));
     // Linear counting: an estimate, but for the few that it counts exactly.
-    const std::uint64_t servers = number(field(source, "window", "networks"));
-    table.add({text(field(source, "source")), grouped(number(field(source, "window", "syns"))),
+    const std::uint64_t servers = number(field(source, "evidence", "networks"));
+    table.add({text(field(source, "source")), grouped(number(field(source, "evidence", "syns"))),
                grouped(dropped), (servers > 20 ? "~" : "") + grouped(servers),
-               grouped(number(field(source, "window", "braked"))),
-               state_cell(text(field(source, "state"))),
+               no_mail_text(field(source, "evidence")), state_cell(text(field(source, "state"))),
                ago(field(source, "last_seen"), console.now)});
   }
   table.print(console.out, console.style, console.width);

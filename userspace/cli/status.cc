@@ -110,6 +110,21 @@ std::string sources_text(const json& status) {
   return line;
 }
 
+/// First contacts of all sources, and what became of them.
+std::string evidence_text(const json& evidence) {
+  std::string line = fmt::format("{}: {} answered, {} not; {} finished",
+                                 counted(number(field(evidence, "contacts")), "contact"),
+                                 grouped(number(field(evidence, "answered"))),
+                                 grouped(number(field(evidence, "unanswered"))),
+                                 grouped(number(field(evidence, "finished"))));
+  if (const std::uint64_t lost = number(field(evidence, "lost")); lost > 0)
+    line += fmt::format(", {} lost", grouped(lost));
+  if (const std::uint64_t some = number(field(evidence, "unconfirmed")); some > 0)
+    line += fmt::format(", {} not confirmed by conntrack", grouped(some));
+  if (text(field(evidence, "confirm")) == "none") line += "; confirm = \"none\"";
+  return line;
+}
+
 std::string mirror_text(const Console& console, const json& mirror) {
   const std::string state = text(field(mirror, "state"));
   const std::string note = text(field(mirror, "note"));
@@ -155,11 +170,12 @@ void print_status(const Console& console, const json& status) {
   print_interfaces(console, status);
   print_labelled(out, "mail", traffic_text(status), std::nullopt);
   print_labelled(out, "sources", sources_text(status), std::nullopt);
+  if (!field(status, "evidence").is_null())
+    print_labelled(out, "evidence", evidence_text(field(status, "evidence")), console.width);
   if (!field(status, "mirror").is_null())
     print_labelled(out, "iptables", mirror_text(console, field(status, "mirror")), console.width);
   if (const std::uint64_t lost = number(field(status, "events", "lost")); lost > 0)
-    print_labelled(out, "events", grouped(lost) + " lost by a full ring buffer; the maps have all",
-                   console.width);
+    print_labelled(out, "events", grouped(lost) + " lost by a full ring buffer", console.width);
   if (!running) return;
   for (const json& problem : field(status, "problems"))
     print_labelled(out, "problem", text(problem), console.width);

@@ -83,9 +83,9 @@ class Explanation {
                                 text(field(decision_, "id")),
                                 by.empty() || by == origin ? origin : origin + ", by " + by));
     const std::string reason = text(field(decision_, "reason"));
-    const std::string evidence = text(field(decision_, "evidence"));
+    const std::string evidence = text(field(decision_, "evidence", "text"));
     if (!evidence.empty())
-      line("because", reason.empty() ? evidence : evidence + " (rule: " + reason + ")");
+      line("because", evidence + examples_of(decision_));
     else
       line("because", reason.empty() ? "no reason was given" : reason);
     if (state_ != "blocked") return;
@@ -94,9 +94,18 @@ class Explanation {
                                    bytes_text(number(field(source_, "dropped_bytes")))));
   }
 
+  static std::string examples_of(const json& owner) {
+    std::string said;
+    for (const json& server : field(owner, "evidence", "examples"))
+      said += (said.empty() ? "; for example " : ", ") + text(server);
+    return said;
+  }
+
   void print_counts() const {
     if (field(source_, "first_seen").is_null()) return line("seen", "no SYN of it yet");
-    line("counted", text(field(source_, "evidence")));
+    line("counted", text(field(source_, "evidence", "text")));
+    if (!field(source_, "waits_for").is_null())
+      line("waits for", text(field(source_, "waits_for")));
     line("seen", fmt::format("first {}, last {} ({}); in all {}, {} dropped",
                              local_short(field(source_, "first_seen")),
                              local_short(field(source_, "last_seen")),

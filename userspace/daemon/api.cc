@@ -114,17 +114,6 @@ HttpAnswer Api::post(const HttpRequest& request) {
   return http_error(404, "no such path: " + path, "docs/api.md has them all");
 }
 
-/// Counting walks the whole table: never more often than that it takes 2 % of a core.
-std::uint64_t Api::tracked() {
-  const BootTime now = clock_.now().boot;
-  if (tracked_at_ != BootTime{} && now - tracked_at_ < 50 * tracked_cost_) return tracked_;
-  std::uint64_t found = 0;
-  if (datapath_.each_source([&](const mw_addr&, const mw_source&) { ++found; })) tracked_ = found;
-  tracked_at_ = clock_.now().boot;
-  tracked_cost_ = tracked_at_ - now;
-  return tracked_;
-}
-
 json Api::problems() const {
   json list = json::array();
   for (const Attachment& each : state_.attachments)
@@ -134,6 +123,16 @@ json Api::problems() const {
     list.push_back("record: " + controller_.store_problem());
   if (controller_.enforced() >= datapath_.block_capacity())
     list.push_back("blocklist full: new blocks are refused; unblock some, or raise [maps] blocks");
+  if (const std::string problem = controller_.scoring().problem(); !problem.empty())
+    list.push_back("evidence: " + problem);
+  if (controller_.scoring().is_frozen())
+    list.push_back(
+        "evidence: most contacts went unanswered in the last minutes, so the uplink is down, not "
+        "the customers: no outcome is scored");
+  if (controller_.breaker_open())
+    list.push_back(
+        "breaker: so many automatic blocks that more of them wait; limit and brake go "
+        "on. mailweir events shows them");
   if (state_.mirror.state == "degraded") list.push_back("mirror: " + state_.mirror.note);
   if (const std::size_t left_out = unmirrored(controller_); left_out > 0)
     list.push_back(fmt::format(
@@ -150,6 +149,7 @@ HttpAnswer Api::status() {
     ++blocked[each.would ? "would" : std::string(to_string(each.origin))];
   blocked["capacity"] = datapath_.block_capacity();
   const auto counters = datapath_.counters();
+  const auto contacts = datapath_.contacts();
   const MirrorState& mirror = state_.mirror;
 
   return {
@@ -169,7 +169,8 @@ HttpAnswer Api::status() {
           {"interfaces", interfaces_json(state_.attachments)},
           {"packets", counters ? packets_json(*counters) : json::object()},
           {"rates", state_.rates.last_minute()},
-          {"sources", {{"tracked", tracked()}, {"capacity", datapath_.source_capacity()}}},
+          {"sources",
+           {{"tracked", datapath_.tracked_sources()}, {"capacity", datapath_.source_capacity()}}},
           {"blocks", blocked},
           {"allowed", controller_.allow_list().size()},
           {"mirror",
@@ -185,6 +186,16 @@ HttpAnswer Api::status() {
            {{"state", controller_.store_problem().empty() ? "ok" : "failed"},
             {"note", controller_.store_problem()}}},
           {"events", {{"received", state_.events_received}, {"lost", datapath_.events_lost()}}},
+          {"evidence",
+           {{"confirm", controller_.config().block.confirm == Confirm::none ? "none" : "conntrack"},
+            {"frozen", controller_.scoring().is_frozen()},
+            {"breaker", controller_.breaker_open()},
+            {"unconfirmed", controller_.scoring().unconfirmed()},
+            {"lost", contacts ? contacts->lost : 0},
+            {"contacts", contacts ? contacts->opened : 0},
+            {"answered", contacts ? contacts->answered : 0},
+            {"unanswered", contacts ? contacts->unanswered : 0},
+            {"finished", contacts ? contacts->finished : 0}}},
           {"problems", problems()}}};
 }
 
@@ -202,13 +213,13 @@ HttpAnswer Api::sources(const HttpRequest& request) {
     mw_addr key;
     mw_source source;
   };
-  // A heap of the `limit` best: the table may have a million rows of 736 bytes.
+  // A heap of the `limit` best: the table may have a million rows of 2.6 kB.
   std::vector<Row> best;
   const auto better = [](const Row& a, const Row& b) {
     return a.rank != b.rank ? a.rank > b.rank : a.key < b.key;
   };
   const auto walked = datapath_.each_source([&](const mw_addr& key, const mw_source& source) {
-    const Evidence evidence = evidence_of(source, now);
+    const Evidence evidence = evidence_of(source, {}, {}, now);
     std::uint64_t rank = by == "syn" ? evidence.syns : evidence.networks;
     if (by == "dropped") {
       const auto drops = datapath_.drops(key);

@@ -40,16 +40,12 @@ class Api {
   HttpAnswer mode(const HttpRequest& request);
   HttpAnswer reload();
   [[nodiscard]] nlohmann::json problems() const;
-  std::uint64_t tracked();
 
   Controller& controller_;
   Datapath& datapath_;
   const Clock& clock_;
   DaemonState& state_;
   Reload reload_;
-  std::uint64_t tracked_ = 0;
-  BootTime tracked_at_;
-  std::chrono::nanoseconds tracked_cost_{0};
 };
 
 }  // namespace mailweir

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rules, record and kernel: start, reload, expiry, entries made by hand, the automatic rule. What
-// people order is in orders.cc.
+// Rules, record and kernel: start, reload, expiry, entries made by hand. What people order is in
+// orders.cc, what the rule decides in automatic.cc.
 #include "daemon/controller.h"
 
 #include <spdlog/spdlog.h>
@@ -17,18 +17,6 @@ using std::chrono::seconds;
 
 /// A block's end in wall time and in boot time may drift apart by a clock step; less is rounding.
 constexpr seconds kSameEnd{2};
-constexpr seconds kNoteEvery{10};
-
-std::string_view kind_word(__u32 kind) {
-  switch (kind) {
-    case MW_EVENT_LIMITED:
-      return "limited";
-    case MW_EVENT_BRAKED:
-      return "braked";
-    default:
-      return "heavy";
-  }
-}
 
 }  // namespace
 
@@ -37,7 +25,8 @@ Controller::Controller(Config config, Datapath& datapath, const Clock& clock, St
       datapath_(datapath),
       clock_(clock),
       store_(store),
-      mode_(config_.mode) {
+      mode_(config_.mode),
+      scoring_(datapath, clock) {
   if (store_ == nullptr) store_problem_ = "no record: nothing outlives a reboot";
 }
 
@@ -56,14 +45,30 @@ Result<std::vector<std::string>> Controller::start() {
   if (auto beaten = datapath_.beat(clock_.now().boot); !beaten) return std::move(beaten).error();
   if (auto applied = apply_rules(); !applied) return std::move(applied).error();
   if (auto done = reconcile(repaired); !done) return std::move(done).error();
+  restore_proven();
+  scoring_.review();
+  end_would_blocks();
+  remember_blocks();
   lift_forbidden(nullptr, "auto");
-  remember_would_blocks();
   return repaired;
+}
+
+/// The breaker counts blocks that were lifted, too.
+void Controller::remember_blocks() {
+  if (store_ == nullptr) return;
+  const Now now = clock_.now();
+  const auto young = store_->decisions_since(now.wall - config_.block.breaker.per);
+  note_store(young ? Result<>(Ok{}) : Result<>(young.error()));
+  if (!young) return;
+  for (const Decision& each : *young)
+    if (each.origin == Origin::automatic && !each.would)
+      breaker_.add_block(now.boot_of(each.since));
 }
 
 Result<> Controller::apply_rules() {
   std::vector<Prefix> edits;
   for (const AllowEdit& edit : allow_edits_) edits.push_back(edit.prefix);
+  scoring_.configure(make_rule(config_), config_.block.confirm);
   return datapath_.apply(make_ruleset(config_, edits, mode_));
 }
 
@@ -119,7 +124,9 @@ Result<> Controller::reload(Config config) {
   if (is_new_mode && store_ != nullptr)
     note_store(store_->set_mode_order({mode_, config_.mode, "file", clock_.now().wall}));
   lift_forbidden(nullptr, "auto");
-  remember_would_blocks();
+  end_would_blocks();
+  // The thresholds may be others now.
+  scoring_.review();
   mirror_due_ = true;
   journal_.add(clock_.now().wall, "reload", "", "configuration reloaded");
   return Ok{};
@@ -210,68 +217,10 @@ void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
   decision.origin = is_ours ? Origin::automatic : Origin::bpftool;
   decision.by = is_ours ? "auto" : "bpftool";
   decision.reason =
-      is_ours ? "fanout, its record was lost" : "written into the blocklist map by hand";
+      is_ours ? "evidence, its record was lost" : "written into the blocklist map by hand";
   if (block.until_ns != 0) decision.until = now.wall_of(boot_time(block.until_ns));
   if (auto added = add(decision); !added)
     spdlog::error("adopt source={} failed={}", name_of(key), log_value(added.error().message));
-}
-
-void Controller::on_kernel_event(const mw_event& event) {
-  const auto source = datapath_.source(event.source);
-  if (!source || !*source) return;
-  const WallTime now = clock_.now().wall;
-  if (auto [noted, is_new] = last_noted_.try_emplace(event.source, now);
-      is_new || now - noted->second >= kNoteEvery) {
-    noted->second = now;
-    journal_.add(now, std::string(kind_word(event.kind)), name_of(event.source),
-                 evidence_of(**source, clock_.now()).sentence());
-  }
-  evaluate(event.source, **source);
-}
-
-void Controller::sweep() {
-  const WallTime now = clock_.now().wall;
-  std::erase_if(last_noted_, [&](const auto& noted) { return now - noted.second >= kNoteEvery; });
-  // Collected first: a decision changes maps, and the walk wants them to stand still.
-  std::vector<mw_addr> suspects;
-  const FanoutRule rule = make_rule(config_);
-  const auto walked = datapath_.each_source([&](const mw_addr& key, const mw_source& source) {
-    if (should_block(evidence_of(source, clock_.now()), rule)) suspects.push_back(key);
-  });
-  if (!walked) spdlog::error("sweep failed={}", log_value(walked.error().message));
-  // Read again: a copy made while a slice turned may show the new number with the old bits.
-  for (const mw_addr& key : suspects)
-    if (const auto source = datapath_.source(key); source && *source) evaluate(key, **source);
-}
-
-void Controller::evaluate(const mw_addr& key, const mw_source& source) {
-  const Now now = clock_.now();
-  const FanoutRule rule = make_rule(config_);
-  Evidence evidence = evidence_of(source, now);
-  // A would-block from before the mode became block needs new evidence, not its old one.
-  if (const auto before = braked_before_.find(key); before != braked_before_.end())
-    evidence.braked = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(evidence.braked, source.braked - before->second));
-  if (!should_block(evidence, rule) || !is_inside(key)) return;
-  const Mode mode = mode_for(key);
-  const bool would = mode != Mode::block || is_allowed(key);
-  if (const Decision* known = find_active(key); known != nullptr && (!known->would || would))
-    return;
-  const auto earlier = history(key);
-  if (const auto grace = mailweir::grace_until(earlier, rule, now.wall)) return;
-
-  Decision decision = new_decision(key);
-  decision.would = would;
-  decision.by = "auto";
-  decision.reason = "fanout";
-  decision.evidence = evidence;
-  const seconds lasts = mailweir::next_duration(earlier, rule, now.wall);
-  if (lasts != kForever) decision.until = now.wall + lasts;
-  if (auto added = add(std::move(decision));
-      !added && now.wall - full_said_ >= std::chrono::minutes(1)) {
-    full_said_ = now.wall;
-    spdlog::error("block source={} failed={}", name_of(key), log_value(added.error().message));
-  }
 }
 
 /// Record, then kernel, then mirror. A failing record does not hold up enforcement.
@@ -319,6 +268,11 @@ void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
     decision.dropped_bytes = dropped->bytes;
   }
   persist(decision, false);
+  if (cause == EndCause::unblocked || cause == EndCause::allowed || cause == EndCause::removed ||
+      cause == EndCause::outage)
+    scoring_.forget(key);
+  else if (!decision.would && decision.origin == Origin::automatic && cause != EndCause::replaced)
+    scoring_.spend(key, clock_.now().boot);
   if (!decision.would) {
     mirror_due_ = true;
     // The next decision takes over both the entry and its counts.
@@ -335,16 +289,15 @@ void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
                            to_string(cause), by, decision.dropped_packets));
 }
 
-/// Going from observe to block does not turn old would-blocks into blocks.
-void Controller::remember_would_blocks() {
-  std::erase_if(braked_before_, [&](const auto& each) {
-    const Decision* known = find_active(each.first);
-    return known == nullptr || !known->would;
-  });
-  for (const auto& [key, decision] : decisions_) {
-    if (!decision.would || mode_for(key) != Mode::block || braked_before_.contains(key)) continue;
-    if (const auto source = datapath_.source(key); source && *source)
-      braked_before_[key] = (*source)->braked;
+/// Going from observe to block does not turn old would-blocks into blocks: they end, and what was
+/// counted under them settles.
+void Controller::end_would_blocks() {
+  std::vector<mw_addr> due;
+  for (const auto& [key, decision] : decisions_)
+    if (decision.would && mode_for(key) == Mode::block && !is_allowed(key)) due.push_back(key);
+  for (const mw_addr& key : due) {
+    end(key, EndCause::mode, "auto");
+    scoring_.settle(key);
   }
 }
 
@@ -384,7 +337,7 @@ mw_block Controller::kernel_block(const Decision& decision) const {
   const Now now = clock_.now();
   return {.until_ns = decision.until ? to_ns(now.boot_of(*decision.until)) : 0,
           .decision = decision.number,
-          .reason = static_cast<__u32>(decision.origin == Origin::automatic ? MW_REASON_FANOUT
+          .reason = static_cast<__u32>(decision.origin == Origin::automatic ? MW_REASON_EVIDENCE
                                                                             : MW_REASON_MANUAL)};
 }
 

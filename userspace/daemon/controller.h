@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "daemon/journal.h"
 #include "daemon/ruleset.h"
+#include "daemon/scoring.h"
 #include "datapath/datapath.h"
 #include "store/store.h"
 
@@ -59,8 +60,9 @@ class Controller {
   [[nodiscard]] Result<> open_gate();
 
   void on_kernel_event(const mw_event& event);
-  void tick();   ///< each second: heartbeat, expiry, entries made by hand
-  void sweep();  ///< seldom: all sources, for events that were lost
+  void tick();    ///< each second: heartbeat, expiry, entries made by hand
+  void watch();   ///< every few seconds: contacts that time judges, the uplink
+  void review();  ///< seldom: all scores
 
   std::vector<Outcome> block(const std::vector<std::string>& sources, std::chrono::seconds lasts,
                              const Order& order);
@@ -93,6 +95,12 @@ class Controller {
   /// Did a decision change since the last call?
   [[nodiscard]] bool take_mirror_due() { return std::exchange(mirror_due_, false); }
 
+  [[nodiscard]] Evidence evidence(const mw_addr& key, const mw_source& source) const;
+  [[nodiscard]] const Scoring& scoring() const { return scoring_; }
+  [[nodiscard]] bool breaker_open() const { return breaker_said_; }
+  /// Why a source whose score is at its threshold is not blocked; empty: it is not at it.
+  [[nodiscard]] std::string waits_for(const mw_addr& key, const Evidence& evidence) const;
+
   [[nodiscard]] Journal& journal() { return journal_; }
 
  private:
@@ -102,11 +110,16 @@ class Controller {
   void end(const mw_addr& key, EndCause cause, std::string_view by);
   void drop_other_prefix(std::vector<std::string>& repaired);
   void lift_forbidden(std::vector<Decision>* lifted, std::string_view by);
-  void remember_would_blocks();
+  void end_would_blocks();
+  void remember_blocks();
+  void lift_outage_blocks();
   void expire();
   void adopt_by_hand();
   void adopt(const mw_addr& written_key, const mw_block& block);
-  void evaluate(const mw_addr& key, const mw_source& source);
+  void on_outcome(const mw_event& event);
+  void evaluate(const mw_addr& key);
+  [[nodiscard]] bool may_block();
+  void restore_proven();
   void load(Decision decision);
   void persist(const Decision& decision, bool is_new);
   void follow_kernel(Decision& decision, const mw_block& block);
@@ -132,8 +145,9 @@ class Controller {
   WallTime full_said_;  ///< that the blocklist is full is said every minute only
   /// The open decisions of the record, by source: an index that survives a failing disk.
   std::map<mw_addr, Decision> decisions_;
-  /// mw_source.braked of would-blocked sources when their mode became block.
-  std::map<mw_addr, std::uint64_t> braked_before_;
+  Scoring scoring_;
+  Breaker breaker_;
+  bool breaker_said_ = false;  ///< that it is open
   /// What the store refused, and whether it is to be added or updated; tried again in order.
   std::deque<std::pair<Decision, bool>> unsaved_;
   std::uint32_t last_number_ = 0;

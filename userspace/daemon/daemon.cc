@@ -31,7 +31,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kSweepEvery = 30s;
+constexpr auto kWatchEvery = 2s;
+constexpr auto kReviewEvery = 60s;
 constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
 constexpr auto kSampleRatesEvery = 5s;
@@ -215,7 +216,8 @@ Result<> Daemon::watch() {
                          });
                        }),
       loop.every(1s, [this] { controller_->tick(); }),
-      loop.every(kSweepEvery, [this] { controller_->sweep(); }),
+      loop.every(kWatchEvery, [this] { controller_->watch(); }),
+      loop.every(kReviewEvery, [this] { controller_->review(); }),
       loop.every(kCheckAttachedEvery, [this] { check_attached(); }),
       loop.every(kSampleRatesEvery,
                  [this] {

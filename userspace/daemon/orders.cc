@@ -271,7 +271,7 @@ Result<std::vector<Decision>> Controller::set_mode(Mode mode, const Order& order
                fmt::format("{} (was {}) by {}", to_string(mode), to_string(before), order.by));
   std::vector<Decision> lifted;
   lift_forbidden(&lifted, order.by);
-  remember_would_blocks();
+  end_would_blocks();
   return lifted;
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/ruleset.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/time_text.h"
 
@@ -40,12 +41,22 @@ Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edit
   rules.mode = to_abi(mode);
   rules.ipv6_prefix = config.networks.ipv6_prefix;
   rules.has_servers = !config.allow.servers.empty();
+  rules.message_bytes = config.block.message_bytes;
+  rules.message_bytes_tls = config.block.message_bytes_tls;
   if (config.interfaces.dead_man != kForever) rules.dead_man = config.interfaces.dead_man;
   return rules;
 }
 
-FanoutRule make_rule(const Config& config) {
-  FanoutRule rule;
+Rule make_rule(const Config& config) {
+  const auto in_256ths = [](double score) {
+    return static_cast<std::uint32_t>(std::lround(score * MW_SCORE_ONE));
+  };
+  Rule rule;
+  rule.networks = config.block.servers;
+  rule.score_256ths = in_256ths(config.block.score);
+  rule.score_proven_256ths = in_256ths(std::max(config.block.score, config.block.score_proven));
+  rule.message_bytes = config.block.message_bytes;
+  rule.breaker = {config.block.breaker.events, config.block.breaker.per};
   rule.durations = config.block.durations;
   rule.manual_grace = config.block.manual_grace;
   return rule;

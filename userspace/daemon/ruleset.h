@@ -17,7 +17,7 @@ namespace mailweir {
 [[nodiscard]] Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits,
                                    Mode mode);
 
-[[nodiscard]] FanoutRule make_rule(const Config& config);
+[[nodiscard]] Rule make_rule(const Config& config);
 
 [[nodiscard]] AttachChoice to_choice(Attach attach);
 

@@ -47,6 +47,29 @@ std::vector<Decision> enforced(const Controller& controller) {
 
 }  // namespace
 
+json evidence_json(const Evidence& evidence) {
+  const auto score = [](std::uint32_t in_256ths) { return in_256ths * 100 / 256 / 100.0; };
+  json examples = json::array();
+  for (const mw_addr& server : evidence.examples) examples.push_back(to_string(server));
+  return {{"text", evidence.sentence()},
+          {"syns", evidence.syns},
+          {"networks", evidence.networks},
+          {"answered", evidence.answered},
+          {"unanswered", evidence.unanswered},
+          {"finished", evidence.finished},
+          {"no_message", evidence.no_message},
+          {"message_bytes", evidence.message_bytes},
+          {"braked", evidence.braked},
+          {"limited", evidence.limited},
+          {"score", score(evidence.score_256ths)},
+          {"threshold", score(evidence.threshold_256ths)},
+          {"unconfirmed", evidence.unconfirmed},
+          {"lost", evidence.lost},
+          {"first_seen", rfc3339(evidence.first_seen)},
+          {"last_seen", rfc3339(evidence.last_seen)},
+          {"examples", std::move(examples)}};
+}
+
 json decision_json(const Decision& decision, const Now& now) {
   return {
       {"id", decision.id()},
@@ -59,7 +82,7 @@ json decision_json(const Decision& decision, const Now& now) {
        decision.until && !decision.ended ? json(seconds_left(*decision.until, now.wall)) : json()},
       {"by", decision.by},
       {"reason", decision.reason},
-      {"evidence", decision.evidence ? json(decision.evidence->sentence()) : json()},
+      {"evidence", decision.evidence ? evidence_json(*decision.evidence) : json()},
       {"dropped_packets", decision.dropped_packets},
       {"dropped_bytes", decision.dropped_bytes},
       {"ended", time_json(decision.ended)},
@@ -88,7 +111,8 @@ json outcomes_json(const std::vector<Outcome>& outcomes, const Now& now) {
 
 json source_json(const Controller& controller, Datapath& datapath, const mw_addr& key,
                  const mw_source& source, const Now& now) {
-  const Evidence evidence = evidence_of(source, now);
+  const Evidence evidence = controller.evidence(key, source);
+  const mw_score score = controller.scoring().score(key);
   const auto drops = datapath.drops(key);
   const bool seen = source.first_ns != 0;
   return {{"source", to_string(source_prefix(key, controller.config().networks.ipv6_prefix))},
@@ -96,11 +120,10 @@ json source_json(const Controller& controller, Datapath& datapath, const mw_addr
           {"mode", to_string(controller.mode_for(key))},
           {"first_seen", seen ? json(rfc3339(evidence.first_seen)) : json()},
           {"last_seen", seen ? json(rfc3339(evidence.last_seen)) : json()},
-          {"window",
-           {{"syns", evidence.syns},
-            {"networks", evidence.networks},
-            {"braked", evidence.braked},
-            {"limited", evidence.limited}}},
+          {"evidence", evidence_json(evidence)},
+          {"proven_until", is_proven(score, now.boot)
+                               ? json(rfc3339(now.wall_of(boot_time(score.proven_until_ns))))
+                               : json()},
           {"total",
            {{"syns", source.syns},
             {"retransmits", source.retransmits},
@@ -110,9 +133,7 @@ json source_json(const Controller& controller, Datapath& datapath, const mw_addr
             {"watched", source.watched}}},
           {"dropped_packets", drops ? drops->packets : 0},
           {"dropped_bytes", drops ? drops->bytes : 0},
-          {"contended", source.contended},
-          {"lost_flows", source.lost_flows},
-          {"evidence", evidence.sentence()}};
+          {"contended", source.contended}};
 }
 
 json why_json(const Controller& controller, Datapath& datapath, const mw_addr& key,
@@ -137,6 +158,8 @@ json why_json(const Controller& controller, Datapath& datapath, const mw_addr& k
         body["mirror_rule"] = rule;
     }
   }
+  const std::string waits = controller.waits_for(key, controller.evidence(key, source));
+  body["waits_for"] = waits.empty() ? json() : json(waits);
   body["kernel_command"] = kernel_command(controller, key);
   body["history"] = json::array();
   for (const Decision& each : controller.history(key))

@@ -10,6 +10,7 @@
 
 namespace mailweir {
 
+[[nodiscard]] nlohmann::json evidence_json(const Evidence& evidence);
 [[nodiscard]] nlohmann::json decision_json(const Decision& decision, const Now& now);
 [[nodiscard]] nlohmann::json allow_json(const AllowView& entry);
 [[nodiscard]] nlohmann::json outcomes_json(const std::vector<Outcome>& outcomes, const Now& now);

@@ -119,10 +119,12 @@ std::string encode_comment(const Decision& decision) {
   append(comment, "until", decision.until ? rfc3339(*decision.until) : "forever");
   if (const auto& counted = decision.evidence) {
     const bool all = append_count(comment, "conns", counted->syns) &&
-                     append_count(comment, "networks", counted->networks) &&
-                     append_count(comment, "braked", counted->braked) &&
-                     append_count(comment, "limited", counted->limited);
+                     append_count(comment, "servers", counted->networks) &&
+                     append_count(comment, "answered", counted->answered);
     if (!all) return comment;
+    // Whole or not at all, as the counts: "8/8", "10.0".
+    append(comment, "nomail", fmt::format("{}/{}", counted->no_message, counted->finished));
+    append(comment, "score", score_text(counted->score_256ths));
   }
   append(comment, "reason", decision.reason);
   return comment;
