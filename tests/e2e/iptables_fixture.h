@@ -135,7 +135,7 @@ inline std::string backend_name(const testing::TestParamInfo<const char*>& param
   return parameter.param;
 }
 
-inline std::string comment_for(std::uint32_t number, std::string reason = "fanout") {
+inline std::string comment_for(std::uint32_t number, std::string reason = "evidence") {
   Decision decision;
   decision.node = "nat1";
   decision.number = number;

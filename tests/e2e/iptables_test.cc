@@ -151,7 +151,7 @@ TEST_P(IptablesTest, AdminSeesDateReasonAndCountersInTheListing) {
   const std::string listing = shell("iptables -L MAILWEIR -v -n | tr -s ' '");
   EXPECT_THAT(listing, HasSubstr("1904 114K DROP"));
   EXPECT_THAT(listing, HasSubstr("172.16.7.70 0.0.0.0/0 tcp dpt:25 /* SPAM_2026-11-24 id=nat1-1 "
-                                 "by=root until=2026-11-24T14:03:11Z reason=fanout */"));
+                                 "by=root until=2026-11-24T14:03:11Z reason=evidence */"));
 }
 
 TEST_P(IptablesTest, EmptyTableKeepsChainAndJumpInPlace) {

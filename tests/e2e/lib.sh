@@ -167,6 +167,8 @@ outside_up() {
   gw ip addr add 2001:db8:2::1/64 dev "$outside_if" nodad
   gw ip -6 route add 2001:db8:1000::/36 via 2001:db8:2::2
   gw iptables -w 5 -t nat -A POSTROUTING -o "$outside_if" -j MASQUERADE
+  # As any firewall has it; without a rule that asks for it the kernel does not track IPv6.
+  gw ip6tables -w 5 -A FORWARD -m conntrack --ctstate INVALID -j DROP
   srv ip addr add 198.18.0.2/24 dev "$server_if"
   srv ip addr add 2001:db8:2::2/64 dev "$server_if" nodad
   # In the main table, where the /24 of the gateway goes before it.
@@ -214,6 +216,17 @@ greeted() {
   cli /usr/bin/python3 -B "$e2e_dir/mail_port.py" connect "$@"
 }
 
+# refused SOURCE SERVER[,SERVER]...: connections that carry no message, one after the other, as a
+# spam bot makes them. It gives up after five seconds: once it is blocked, nothing answers.
+refused() {
+  timeout 5 nsenter --net="/run/netns/$fixture_ns-cli" -- \
+    /usr/bin/python3 -B "$e2e_dir/mail_port.py" refused "$@" || :
+  # Without its sockets' retransmissions, so that a story can count what it sends itself.
+  local address=$1
+  if [[ $address == *:* ]]; then address="[$address]"; fi
+  cli ss -K -Htn "src $address" >/dev/null
+}
+
 # syns COUNT SOURCE DESTINATION[,DESTINATION]... [OPTION]...: raw SYNs; prints how many were sent.
 # As fast as it goes, unless an option says --rate.
 syns() {
@@ -251,7 +264,6 @@ config_write() {
     [interfaces.inside]="[\"$inside_if\"]"
     [interfaces.attach]='"xdp"'
     [networks.inside]='["172.16.0.0/16", "2001:db8:1::/48"]'
-    [block.confirm]='"none"'
     [allow.files]='[]'
     [mirror.refresh]='"2s"'
   )

@@ -2,7 +2,8 @@
 """The two ends of a mail connection for the stories, as small as they can be.
 
 usage: mail_port.py serve                          greets on port 25 of every address it has
-       mail_port.py connect SOURCE SERVER [PORT]   0: was greeted within two seconds; 1: was not"""
+       mail_port.py connect SOURCE SERVER [PORT]   0: was greeted within two seconds; 1: was not
+       mail_port.py refused SOURCE SERVER[,...]    greeted and gone again, server by server"""
 
 import socket
 import socketserver
@@ -35,7 +36,18 @@ def connect(source, server, port="25"):
         return 1
 
 
+def refused(source, servers):
+    for server in servers.split(","):
+        try:
+            with socket.create_connection((server, 25), 1, (source, 0)) as connection:
+                connection.recv(100)
+                connection.sendall(b"QUIT\r\n")
+        except OSError:
+            continue
+    return 0
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         Server(("::", 25), Greeting).serve_forever()
-    sys.exit(connect(*sys.argv[2:]))
+    sys.exit({"connect": connect, "refused": refused}[sys.argv[1]](*sys.argv[2:]))

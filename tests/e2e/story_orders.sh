@@ -54,12 +54,13 @@ forty=$(printf '198.18.%d.25,' {1..40})
 # A source that no person has touched: an unblock protects its source for a while.
 passed() { mw_json '[.packets.g0.passed.enforced, .packets.g0.braked.would] | add' status; }
 before=$(passed)
-syns 200 172.16.7.99 "${forty%,}" --isn random >/dev/null
+cli ip addr add 172.16.7.99/16 dev "$client_if"
+refused 172.16.7.99 "${forty%,}"
 check "observe records a would-block" wait_for "[[ \$(mw_json '.blocks[0].would' blocks) == true ]]" 10
-check "and drops nothing" equal "$((before + 200))" "$(passed)"
+check "and drops nothing" equal "$((before + 40))" "$(passed)"
 check "a would-block has no rule" not contains 172.16.7.99 "$(gw iptables -w 5 -S MAILWEIR)" >/dev/null
 check "mode block" mw mode block
-check "does not turn it into a block" equal true "$(mw_json '.blocks[0].would' blocks)"
+check "does not turn it into a block" equal 0 "$(mw_json '.blocks | length' blocks)"
 daemon_stop
 daemon_start
 check "block mode after the restart" equal block "$(mw_json .mode status)"
