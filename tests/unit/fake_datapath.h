@@ -104,6 +104,7 @@ class FakeDatapath final : public Datapath {
     return {};
   }
   std::vector<Attachment> check_attached() override { return {}; }
+  std::string pin_problem() const override { return ""; }
 
   Ruleset applied;
   BootTime heartbeat;

@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 
 enum class Attach : std::uint8_t { automatic, xdp, xdp_generic, tc };
 enum class OnStop : std::uint8_t { keep, pass };
+enum class Missing : std::uint8_t { refuse, wait };
 enum class Confirm : std::uint8_t { conntrack, none };
 enum class MirrorBackend : std::uint8_t { iptables, none };
 
@@ -59,6 +60,7 @@ struct Config {
     Attach attach = Attach::automatic;
     OnStop on_stop = OnStop::keep;
     std::chrono::seconds dead_man = 24h;  ///< kForever: never
+    Missing missing = Missing::refuse;    ///< what a start does without a named interface
   } interfaces;
   struct {
     std::vector<Prefix> inside;
@@ -100,6 +102,10 @@ struct Config {
     std::uint32_t max_rules = 2000;
     std::chrono::seconds refresh = 60s;
   } mirror;
+  struct {
+    std::chrono::seconds keep = 365 * 24h;  ///< of decisions that have ended; kForever: always
+    std::uint32_t max_decisions = 200'000;
+  } record;
   struct {
     bool enabled = false;
     std::string file = "/var/log/mailweir/smtp.log";

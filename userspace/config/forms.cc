@@ -68,6 +68,9 @@ std::vector<std::string_view> words(Attach) {
 std::vector<std::string_view> words(OnStop) {
   return {"keep", "pass"};
 }
+std::vector<std::string_view> words(Missing) {
+  return {"refuse", "wait"};
+}
 std::vector<std::string_view> words(Confirm) {
   return {"conntrack", "none"};
 }

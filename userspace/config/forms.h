@@ -28,6 +28,7 @@ namespace mailweir {
 [[nodiscard]] std::vector<std::string_view> words(Mode);
 [[nodiscard]] std::vector<std::string_view> words(Attach);
 [[nodiscard]] std::vector<std::string_view> words(OnStop);
+[[nodiscard]] std::vector<std::string_view> words(Missing);
 [[nodiscard]] std::vector<std::string_view> words(Confirm);
 [[nodiscard]] std::vector<std::string_view> words(MirrorBackend);
 

@@ -28,6 +28,7 @@ void visit_places(C& c, Visitor& visit) {
   visit.key("attach", c.interfaces.attach, Word<Attach>{});
   visit.key("on_stop", c.interfaces.on_stop, Word<OnStop>{});
   visit.key("dead_man", c.interfaces.dead_man, Duration{1s, kOrForever});
+  visit.key("missing", c.interfaces.missing, Word<Missing>{});
 
   visit.section("networks");
   visit.key("inside", c.networks.inside, ListOf<Network>{});
@@ -96,6 +97,10 @@ void visit_outputs(C& c, Visitor& visit) {
   visit.key("backend", c.mirror.backend, Word<MirrorBackend>{});
   visit.key("max_rules", c.mirror.max_rules, Whole<std::uint32_t>{1, 1'000'000});
   visit.key("refresh", c.mirror.refresh, Duration{1s, 24h});
+
+  visit.section("record");
+  visit.key("keep", c.record.keep, Duration{30 * 24h, kOrForever});
+  visit.key("max_decisions", c.record.max_decisions, Whole<std::uint32_t>{1000, 10'000'000});
 
   visit.section("log");
   visit.key("enabled", c.log.enabled, Flag{});

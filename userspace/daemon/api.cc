@@ -119,10 +119,19 @@ json Api::problems() const {
   for (const Attachment& each : state_.attachments)
     if (!each.attached)
       list.push_back("interface " + each.interface + " is not guarded: " + each.note);
+  if (const std::string problem = datapath_.pin_problem(); !problem.empty())
+    list.push_back("pins: " + problem);
   if (!controller_.store_problem().empty())
     list.push_back("record: " + controller_.store_problem());
-  if (controller_.enforced() >= datapath_.block_capacity())
-    list.push_back("blocklist full: new blocks are refused; unblock some, or raise [maps] blocks");
+  if (const std::string note = controller_.record_note(); !note.empty())
+    list.push_back("record: " + note);
+  if (const std::size_t waiting = controller_.waiting(); waiting > 0)
+    list.push_back(fmt::format(
+        "blocklist full ({}): {} not in the kernel program, only on record{}; unblock some, or "
+        "raise [maps] blocks",
+        datapath_.block_capacity(),
+        waiting == 1 ? "1 block is" : fmt::format("{} blocks are", waiting),
+        state_.mirror.state == "off" ? "" : " and in iptables"));
   if (const std::string problem = controller_.scoring().problem(); !problem.empty())
     list.push_back("evidence: " + problem);
   if (controller_.scoring().is_frozen())

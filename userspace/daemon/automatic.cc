@@ -49,7 +49,8 @@ void Controller::on_outcome(const mw_event& event) {
     journal_.add(now.wall, "proven", name_of(event.source),
                  fmt::format("{} new servers in a row took a message: no brake until {}",
                              kProvenStreak, rfc3339(until)));
-    if (store_ != nullptr) note_store(store_->set_proven(event.source, until));
+    record(
+        [source = event.source, until](Store& store) { return store.set_proven(source, until); });
   }
   if (scoring_.at_threshold().contains(event.source)) evaluate(event.source);
 }
@@ -135,9 +136,8 @@ void Controller::evaluate(const mw_addr& key) {
   if (auto added = add(std::move(decision)); added) {
     if (!would) breaker_.add_block(now.boot);
     scoring_.spend(key, would || !until ? now.boot : now.boot_of(*until));
-    if (store_ != nullptr) note_store(store_->set_proven(key, std::nullopt));
-  } else if (now.wall - full_said_ >= std::chrono::minutes(1)) {
-    full_said_ = now.wall;
+    record([key](Store& store) { return store.set_proven(key, std::nullopt); });
+  } else {
     spdlog::error("block source={} failed={}", name_of(key), log_value(added.error().message));
   }
 }

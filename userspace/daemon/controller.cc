@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Rules, record and kernel: start, reload, expiry, entries made by hand. What people order is in
-// orders.cc, what the rule decides in automatic.cc.
+// Rules and kernel: start, reload, expiry, entries made by hand. What people order is in
+// orders.cc, what the rule decides in automatic.cc, what the record is told in record.cc.
 #include "daemon/controller.h"
 
 #include <spdlog/spdlog.h>
@@ -14,9 +14,6 @@ namespace mailweir {
 namespace {
 
 using std::chrono::seconds;
-
-/// A block's end in wall time and in boot time may drift apart by a clock step; less is rounding.
-constexpr seconds kSameEnd{2};
 
 }  // namespace
 
@@ -53,58 +50,11 @@ Result<std::vector<std::string>> Controller::start() {
   return repaired;
 }
 
-/// The breaker counts blocks that were lifted, too.
-void Controller::remember_blocks() {
-  if (store_ == nullptr) return;
-  const Now now = clock_.now();
-  const auto young = store_->decisions_since(now.wall - config_.block.breaker.per);
-  note_store(young ? Result<>(Ok{}) : Result<>(young.error()));
-  if (!young) return;
-  for (const Decision& each : *young)
-    if (each.origin == Origin::automatic && !each.would)
-      breaker_.add_block(now.boot_of(each.since));
-}
-
 Result<> Controller::apply_rules() {
   std::vector<Prefix> edits;
   for (const AllowEdit& edit : allow_edits_) edits.push_back(edit.prefix);
   scoring_.configure(make_rule(config_), config_.block.confirm);
   return datapath_.apply(make_ruleset(config_, edits, mode_));
-}
-
-/// The record is what was promised, the kernel map what is enforced: after this they agree.
-Result<> Controller::reconcile(std::vector<std::string>& repaired) {
-  auto entries = datapath_.blocks();
-  if (!entries) return std::move(entries).error();
-  const std::map<mw_addr, mw_block> in_kernel(entries->begin(), entries->end());
-  if (store_ != nullptr) {
-    auto open = store_->open_decisions();
-    note_store(open ? Result<>(Ok{}) : Result<>(open.error()));
-    if (open)
-      for (Decision& decision : *open) load(std::move(decision));
-  }
-  expire();
-  drop_other_prefix(repaired);
-
-  for (const auto& [key, decision] : decisions_) {
-    if (decision.would) continue;
-    const mw_block wanted = kernel_block(decision);
-    const auto found = in_kernel.find(key);
-    const bool is_there = found != in_kernel.end();
-    if (is_there && found->second.decision == wanted.decision &&
-        (found->second.until_ns == 0) == (wanted.until_ns == 0) &&
-        std::chrono::abs(boot_time(found->second.until_ns) - boot_time(wanted.until_ns)) <=
-            kSameEnd)
-      continue;
-    // Another decision's number: written over by hand while nobody looked. adopt_by_hand() takes
-    // it.
-    if (is_there && found->second.decision != wanted.decision) continue;
-    if (auto put = datapath_.put_block(key, wanted); !put) return put;
-    repaired.push_back((is_there ? "end of block corrected: " : "block put back: ") + name_of(key) +
-                       " (" + decision.id() + ")");
-  }
-  adopt_by_hand();
-  return Ok{};
 }
 
 Result<> Controller::reload(Config config) {
@@ -121,8 +71,10 @@ Result<> Controller::reload(Config config) {
     return std::move(applied).error().in("reload");
   }
   // An older order by command must not come back at the next start.
-  if (is_new_mode && store_ != nullptr)
-    note_store(store_->set_mode_order({mode_, config_.mode, "file", clock_.now().wall}));
+  if (is_new_mode)
+    record([order = ModeOrder{mode_, config_.mode, "file", clock_.now().wall}](Store& store) {
+      return store.set_mode_order(order);
+    });
   lift_forbidden(nullptr, "auto");
   end_would_blocks();
   // The thresholds may be others now.
@@ -143,7 +95,8 @@ Result<> Controller::open_gate() {
 void Controller::tick() {
   if (auto beaten = datapath_.beat(clock_.now().boot); !beaten)
     spdlog::error("heartbeat failed={}", log_value(beaten.error().message));
-  retry_persist();
+  retry_record();
+  retry_waiting();
   // Before the expiry: after a step of the wall clock the kernel's ends hold.
   adopt_by_hand();
   expire();
@@ -170,9 +123,9 @@ void Controller::adopt_by_hand() {
   for (auto& [key, decision] : decisions_) {
     if (decision.would) continue;
     const auto found = in_kernel.find(key);
-    if (found == in_kernel.end())
+    if (found == in_kernel.end() && !waiting_.contains(key))
       gone.push_back(key);
-    else if (found->second.decision == decision.number)
+    else if (found != in_kernel.end() && found->second.decision == decision.number)
       follow_kernel(decision, found->second);
   }
   for (const mw_addr& key : gone) end(key, EndCause::removed, "bpftool");
@@ -180,22 +133,6 @@ void Controller::adopt_by_hand() {
     const Decision* known = find_active(key);
     if (known == nullptr || known->would || known->number != block.decision) adopt(key, block);
   }
-}
-
-/// The kernel counts in boot time: where a step of the wall clock, or a hand, has moved the two
-/// ends apart, what is enforced is what is written down.
-void Controller::follow_kernel(Decision& decision, const mw_block& block) {
-  const mw_block ours = kernel_block(decision);
-  if ((ours.until_ns == 0) == (block.until_ns == 0) &&
-      std::chrono::abs(boot_time(ours.until_ns) - boot_time(block.until_ns)) <= kSameEnd)
-    return;
-  decision.until = block.until_ns == 0
-                       ? std::nullopt
-                       : std::optional(clock_.now().wall_of(boot_time(block.until_ns)));
-  persist(decision, false);
-  mirror_due_ = true;
-  spdlog::warn("end-followed source={} id={} until={}", name_of(decision.source), decision.id(),
-               decision.until ? rfc3339(*decision.until) : "forever");
 }
 
 void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
@@ -212,12 +149,14 @@ void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
   if (key != written_key) refused("an IPv6 key stands for its /64; the masked key takes over");
 
   Decision decision = new_decision(key);
-  // One with a number and the rule's reason is ours, from a record that was lost.
-  const bool is_ours = block.decision != 0 && block.reason != MW_REASON_MANUAL;
-  decision.origin = is_ours ? Origin::automatic : Origin::bpftool;
-  decision.by = is_ours ? "auto" : "bpftool";
-  decision.reason =
-      is_ours ? "evidence, its record was lost" : "written into the blocklist map by hand";
+  // One with a number is ours, from a record that was lost.
+  const bool is_ours = block.decision != 0;
+  const bool is_automatic = is_ours && block.reason != MW_REASON_MANUAL;
+  decision.origin = is_automatic ? Origin::automatic : is_ours ? Origin::manual : Origin::bpftool;
+  decision.by = is_automatic ? "auto" : is_ours ? "unknown" : "bpftool";
+  decision.reason = is_automatic ? "evidence, its record was lost"
+                    : is_ours    ? "its record was lost"
+                                 : "written into the blocklist map by hand";
   if (block.until_ns != 0) decision.until = now.wall_of(boot_time(block.until_ns));
   if (auto added = add(decision); !added)
     spdlog::error("adopt source={} failed={}", name_of(key), log_value(added.error().message));
@@ -225,17 +164,11 @@ void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
 
 /// Record, then kernel, then mirror. A failing record does not hold up enforcement.
 Result<> Controller::add(Decision decision) {
-  // Asked first: a decision that cannot be enforced is none.
-  if (const Decision* known = find_active(decision.source);
-      !decision.would && (known == nullptr || known->would) &&
-      enforced() >= datapath_.block_capacity())
-    return Error{E2BIG, fmt::format("blocklist full ({}): unblock some, or raise [maps] blocks",
-                                    datapath_.block_capacity())};
   last_number_ = decision.number;
   if (auto numbered = datapath_.set_last_decision(decision.number); !numbered) return numbered;
   persist(decision, true);
   if (!decision.would) {
-    if (auto put = datapath_.put_block(decision.source, kernel_block(decision)); !put) {
+    if (auto put = enforce(decision); !put) {
       decision.ended = clock_.now().wall;
       decision.end_cause = EndCause::failed;
       persist(decision, false);
@@ -256,11 +189,45 @@ Result<> Controller::add(Decision decision) {
   return Ok{};
 }
 
+/// A full map holds up neither the record nor the mirror.
+Result<> Controller::enforce(const Decision& decision) {
+  auto put = datapath_.put_block(decision.source, kernel_block(decision));
+  if (put) {
+    waiting_.erase(decision.source);
+    return put;
+  }
+  if (put.error().code != E2BIG) return put;
+  waiting_.insert(decision.source);
+  if (const WallTime now = clock_.now().wall; now - full_said_ >= std::chrono::minutes(1)) {
+    full_said_ = now;
+    spdlog::error("blocklist full={} effect={}", datapath_.block_capacity(),
+                  log_value("new blocks are recorded and mirrored, not in the kernel program: "
+                            "unblock some, or raise [maps] blocks"));
+  }
+  return Ok{};
+}
+
+void Controller::retry_waiting() {
+  const std::set<mw_addr> due = waiting_;
+  for (const mw_addr& key : due) {
+    const Decision* decision = find_active(key);
+    if (decision == nullptr || decision->would) {
+      waiting_.erase(key);
+      continue;
+    }
+    if (auto put = datapath_.put_block(key, kernel_block(*decision)); !put) return;
+    waiting_.erase(key);
+    spdlog::info("block source={} id={} effect={}", name_of(key), decision->id(),
+                 log_value("in the kernel's blocklist now"));
+  }
+}
+
 void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
   const auto found = decisions_.find(key);
   if (found == decisions_.end()) return;
   Decision decision = std::move(found->second);
   decisions_.erase(found);
+  if (cause != EndCause::replaced) waiting_.erase(key);
   decision.ended = clock_.now().wall;
   decision.end_cause = cause;
   if (auto dropped = datapath_.drops(key); dropped && !decision.would) {
@@ -351,48 +318,6 @@ Decision Controller::new_decision(const mw_addr& key) const {
   return decision;
 }
 
-/// A crash between a decision and the end of the one it replaced leaves both open: the younger
-/// holds.
-void Controller::load(Decision decision) {
-  const auto [known, is_first] = decisions_.try_emplace(decision.source, decision);
-  if (is_first) return;
-  Decision older = decision;
-  if (known->second.number < decision.number)
-    older = std::exchange(known->second, std::move(decision));
-  older.ended = clock_.now().wall;
-  older.end_cause = EndCause::replaced;
-  persist(older, false);
-}
-
-void Controller::persist(const Decision& decision, bool is_new) {
-  if (store_ == nullptr) return;
-  const Result<> saved = is_new ? store_->add({decision}) : store_->update(decision);
-  if (!saved) unsaved_.push_back({decision, is_new});
-  note_store(saved);
-}
-
-/// In order, and no further than the first failure: a locked database waits at each.
-void Controller::retry_persist() {
-  while (!unsaved_.empty()) {
-    const auto& [decision, is_new] = unsaved_.front();
-    const Result<> saved = is_new ? store_->add({decision}) : store_->update(decision);
-    note_store(saved);
-    if (!saved) return;
-    unsaved_.pop_front();
-  }
-}
-
-void Controller::note_store(const Result<>& result) {
-  const std::string problem = result ? "" : result.error().message;
-  if (problem == store_problem_) return;
-  store_problem_ = problem;
-  if (problem.empty())
-    spdlog::info("record recovered");
-  else
-    spdlog::error("record not-persisted={} effect={}", log_value(problem),
-                  log_value("enforcement goes on; tried again each second"));
-}
-
 Mode Controller::mode_for(const mw_addr& key) const {
   const Group* best = nullptr;
   int best_bits = -1;
@@ -444,7 +369,8 @@ const Decision* Controller::find_active(const mw_addr& key) const {
 
 std::size_t Controller::enforced() const {
   return static_cast<std::size_t>(
-      std::ranges::count_if(decisions_, [](const auto& each) { return !each.second.would; }));
+      std::ranges::count_if(decisions_, [](const auto& each) { return !each.second.would; }) -
+      std::ssize(waiting_));
 }
 
 std::vector<Decision> Controller::active() const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -47,6 +48,9 @@ struct AllowView {
   std::optional<WallTime> since;
 };
 
+/// A change that the record is to take; run again until it does.
+using RecordChange = std::function<Result<>(Store&)>;
+
 class Controller {
  public:
   /// `store` may be null: then nothing is durable, and status says so.
@@ -63,6 +67,7 @@ class Controller {
   void tick();    ///< each second: heartbeat, expiry, entries made by hand
   void watch();   ///< every few seconds: contacts that time judges, the uplink
   void review();  ///< seldom: all scores
+  void prune();   ///< at the start and daily: history that is older than [record] keeps
 
   std::vector<Outcome> block(const std::vector<std::string>& sources, std::chrono::seconds lasts,
                              const Order& order);
@@ -84,7 +89,12 @@ class Controller {
   [[nodiscard]] const Config& config() const { return config_; }
   /// Enforced decisions: as many as the kernel's map has entries of ours.
   [[nodiscard]] std::size_t enforced() const;
+  /// Blocked, but the kernel's blocklist had no room: only iptables enforces it.
+  [[nodiscard]] bool is_waiting(const mw_addr& key) const { return waiting_.contains(key); }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] const std::string& store_problem() const { return store_problem_; }
+  /// That a damaged record was moved aside, or that its disk is short of space; or nothing.
+  [[nodiscard]] std::string record_note() const;
 
   [[nodiscard]] std::vector<Decision> active() const;  ///< by number; would-blocks too
   [[nodiscard]] const Decision* find_active(const mw_addr& key) const;
@@ -121,9 +131,17 @@ class Controller {
   [[nodiscard]] bool may_block();
   void restore_proven();
   void load(Decision decision);
-  void persist(const Decision& decision, bool is_new);
   void follow_kernel(Decision& decision, const mw_block& block);
-  void retry_persist();
+  void follow_kernel_all(const std::map<mw_addr, mw_block>& in_kernel);
+  void finish_ended(const std::map<mw_addr, mw_block>& in_kernel,
+                    std::vector<std::string>& repaired);
+  void clamp_ends(const std::map<mw_addr, mw_block>& in_kernel, std::vector<std::string>& repaired);
+  Result<> enforce(const Decision& decision);
+  void retry_waiting();
+  void record(RecordChange change);
+  void persist(const Decision& decision, bool is_new);
+  void retry_record();
+  void begin_record_anew(const Error& damage);
   void note_store(const Result<>& result);
   [[nodiscard]] mw_block kernel_block(const Decision& decision) const;
   [[nodiscard]] Decision new_decision(const mw_addr& key) const;
@@ -148,8 +166,11 @@ class Controller {
   Scoring scoring_;
   Breaker breaker_;
   bool breaker_said_ = false;  ///< that it is open
-  /// What the store refused, and whether it is to be added or updated; tried again in order.
-  std::deque<std::pair<Decision, bool>> unsaved_;
+  /// Decisions that found the kernel's blocklist full: on record and in iptables, not in the map.
+  std::set<mw_addr> waiting_;
+  /// What the store has not taken yet; tried again in order.
+  std::deque<RecordChange> unsaved_;
+  BootTime retry_record_at_;
   std::uint32_t last_number_ = 0;
   std::string store_problem_;
   bool mirror_due_ = true;

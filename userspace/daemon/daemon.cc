@@ -33,6 +33,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kWatchEvery = 2s;
 constexpr auto kReviewEvery = 60s;
+constexpr auto kPruneEvery = 24h;
 constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
 constexpr auto kSampleRatesEvery = 5s;
@@ -79,6 +80,7 @@ class Daemon {
   std::unique_ptr<Api> api_;
   std::unique_ptr<MirrorWorker> mirror_;
   UniqueFd link_watch_;
+  std::string pin_problem_;
   std::uint64_t journal_seen_ = 0;
   bool stopping_ = false;
 };
@@ -120,6 +122,7 @@ Result<> Daemon::start(Config config) {
   ::sigprocmask(SIG_BLOCK, &handled, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
+  if (auto new_enough = check_kernel(); !new_enough) return new_enough;
   if (auto permitted = check_privileges(); !permitted) return permitted;
   if (auto there = check_interfaces(config); !there) return there;
   auto loop = Loop::open();
@@ -146,10 +149,12 @@ Result<> Daemon::start(Config config) {
   auto repaired = controller_->start();
   if (!repaired) return std::move(repaired).error();
   for (const std::string& line : *repaired) spdlog::warn("repaired what={}", log_value(line));
+  controller_->prune();
 
   // Only now, with rules and blocks in its maps, may the program meet a packet.
   attach();
-  if (std::ranges::none_of(state_.attachments, &Attachment::attached))
+  const bool waits = controller_->config().interfaces.missing == Missing::wait;
+  if (!waits && std::ranges::none_of(state_.attachments, &Attachment::attached))
     return Error{ENODEV, state_.attachments.empty()
                              ? "no interface matches [interfaces] inside; ip -br link lists them"
                              : state_.attachments.front().note};
@@ -163,14 +168,18 @@ Result<> Daemon::start(Config config) {
   return Ok{};
 }
 
-/// An interface that is guarded may be away for a moment; one that is new must be there.
+/// An interface that is guarded may be away for a moment; one that is new must be there, unless
+/// the configuration says that it may come later.
 Result<> Daemon::check_interfaces(const Config& config) const {
+  if (config.interfaces.missing == Missing::wait) return Ok{};
   for (const std::string& name : matching_interfaces(config.interfaces.inside))
     if (::if_nametoindex(name.c_str()) == 0 &&
         std::ranges::find(state_.attachments, name, &Attachment::interface) ==
             state_.attachments.end())
-      return Error{ENODEV, "[interfaces] inside: there is no interface " + name + " (" +
-                               state_.config_file + "); ip -br link lists them"};
+      return Error{
+          ENODEV, "[interfaces] inside: there is no interface " + name + " (" + state_.config_file +
+                      "); ip -br link lists them. If it comes later: [interfaces] missing = "
+                      "\"wait\""};
   return Ok{};
 }
 
@@ -215,9 +224,15 @@ Result<> Daemon::watch() {
                            controller_->on_kernel_event(event);
                          });
                        }),
-      loop.every(1s, [this] { controller_->tick(); }),
+      // The watchdog of systemd hears from the same timer that the kernel program does.
+      loop.every(1s,
+                 [this] {
+                   controller_->tick();
+                   ::sd_notify(0, "WATCHDOG=1");
+                 }),
       loop.every(kWatchEvery, [this] { controller_->watch(); }),
       loop.every(kReviewEvery, [this] { controller_->review(); }),
+      loop.every(kPruneEvery, [this] { controller_->prune(); }),
       loop.every(kCheckAttachedEvery, [this] { check_attached(); }),
       loop.every(kSampleRatesEvery,
                  [this] {
@@ -262,6 +277,12 @@ void Daemon::attach() {
 void Daemon::check_attached() {
   const std::vector<Attachment> before =
       std::exchange(state_.attachments, datapath_->check_attached());
+  if (std::string problem = datapath_->pin_problem(); problem != pin_problem_) {
+    pin_problem_ = std::move(problem);
+    spdlog::error("maps pins={}", pin_problem_.empty() ? "restored" : log_value(pin_problem_));
+    controller_->journal().add(clock_.now().wall, "pins", "",
+                               pin_problem_.empty() ? "pinned again" : pin_problem_);
+  }
   bool lost = false;
   for (std::size_t i = 0; i < before.size() && i < state_.attachments.size(); ++i) {
     const Attachment& now = state_.attachments[i];

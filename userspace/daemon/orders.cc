@@ -128,7 +128,13 @@ Outcome Controller::block_one(const mw_addr& key, seconds lasts, const Order& or
   if (order.dry_run) return outcome;
   if (auto added = add(std::move(decision)); !added)
     return refusal(outcome.source, added.error().message, "mailweir status");
-  if (!store_problem_.empty()) outcome.note = "enforced, but not persisted: " + store_problem_;
+  if (is_waiting(key))
+    outcome.note = fmt::format(
+        "blocklist full ({}): {}; unblock some, or raise [maps] blocks", datapath_.block_capacity(),
+        config_.mirror.backend == MirrorBackend::none ? "recorded, not enforced"
+                                                      : "enforced by iptables only");
+  else if (!store_problem_.empty())
+    outcome.note = "enforced, but not persisted: " + store_problem_;
   return outcome;
 }
 
@@ -192,11 +198,9 @@ std::vector<Outcome> Controller::allow(const std::vector<std::string>& networks,
     edits.push_back({entry, order.by, order.reason, clock_.now().wall});
     outcomes.push_back({.source = to_string(entry), .ok = true});
     if (order.dry_run) continue;
-    if (store_ != nullptr) {
-      const auto saved = store_->allow_add(edits.back());
-      note_store(saved);
-      if (!saved) outcomes.back().note = "in force, but not persisted: " + saved.error().message;
-    }
+    record([edit = edits.back()](Store& store) { return store.allow_add(edit); });
+    if (!store_problem_.empty())
+      outcomes.back().note = "in force, but not persisted: " + store_problem_;
     spdlog::info("allow network={} by={} reason={}", to_string(entry), log_value(order.by),
                  log_value(order.reason));
     journal_.add(clock_.now().wall, "allow", to_string(entry),
@@ -243,10 +247,12 @@ std::vector<Outcome> Controller::disallow(const std::vector<std::string>& networ
     outcomes.push_back({.source = name, .ok = true});
     if (order.dry_run) continue;
     std::erase_if(allow_edits_, [&](const AllowEdit& edit) { return edit.prefix == entry; });
-    if (store_ != nullptr) {
-      const auto removed = store_->allow_remove(entry);
-      note_store(removed ? Result<>(Ok{}) : Result<>(removed.error()));
-    }
+    record([entry](Store& store) -> Result<> {
+      auto removed = store.allow_remove(entry);
+      return removed ? Result<>(Ok{}) : Result<>(removed.error());
+    });
+    if (!store_problem_.empty())
+      outcomes.back().note = "in force, but not persisted: " + store_problem_;
     spdlog::info("disallow network={} by={}", name, log_value(order.by));
     journal_.add(clock_.now().wall, "allow", name, "taken out of the allowlist by " + order.by);
   }
@@ -263,8 +269,9 @@ Result<std::vector<Decision>> Controller::set_mode(Mode mode, const Order& order
     mode_ = before;
     return std::move(applied).error();
   }
-  if (store_ != nullptr)
-    note_store(store_->set_mode_order({mode, config_.mode, order.by, clock_.now().wall}));
+  record([ordered = ModeOrder{mode, config_.mode, order.by, clock_.now().wall}](Store& store) {
+    return store.set_mode_order(ordered);
+  });
   spdlog::info("mode mode={} was={} by={}", to_string(mode), to_string(before),
                log_value(order.by));
   journal_.add(clock_.now().wall, "mode", "",

@@ -44,7 +44,6 @@ struct DaemonState {
   MirrorState mirror;
   RateMeter rates;
   std::uint64_t events_received = 0;
-  std::vector<std::string> notes;  ///< of the start: what was kept, moved aside or repaired
 };
 
 }  // namespace mailweir

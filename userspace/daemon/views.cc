@@ -143,6 +143,7 @@ json why_json(const Controller& controller, Datapath& datapath, const mw_addr& k
   body["decision"] = decision != nullptr ? decision_json(*decision, now) : json();
   body["mirror_rule"] = nullptr;
   if (decision != nullptr) {
+    body["decision"]["in_kernel"] = !decision->would && !controller.is_waiting(key);
     body["decision"]["dropped_packets"] = body["dropped_packets"];
     body["decision"]["dropped_bytes"] = body["dropped_bytes"];
     // In the chain of its own family, behind the rules for servers that are never judged.

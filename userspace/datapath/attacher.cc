@@ -28,6 +28,12 @@ std::string other_xdp_program(unsigned ifindex) {
   return text;
 }
 
+bool is_live_link(int fd, unsigned ifindex) {
+  if (fd < 0) return false;
+  const auto info = link_info(fd);
+  return info && info->type == BPF_LINK_TYPE_XDP && info->xdp.ifindex == ifindex;
+}
+
 /// Moves a pin to a new object without a moment in which none is there.
 Result<> pin_over(int fd, const std::string& path) {
   const std::string fresh = path + "_new";
@@ -45,6 +51,7 @@ std::vector<Attachment> Attacher::attach(const std::vector<std::string>& interfa
   for (const std::string& name : interfaces) wanted.push_back(attach_one(name, choice));
   // Nothing of what is wanted could be attached: what is there is better than nothing.
   if (std::ranges::any_of(wanted, &Attachment::attached)) remove_all_but(wanted);
+  hold_pins();
   attachments_ = std::move(wanted);
   return attachments_;
 }
@@ -75,8 +82,17 @@ Attachment Attacher::attach_one(const std::string& name, AttachChoice choice) {
     describe(links_dir_, result);
     return result;
   }
+  // Its pin is gone, and it is there all the same since we hold it.
+  const std::string xdp_path =
+      link_path(links_dir_, {.kind = Kind::xdp, .ifindex = facts->ifindex});
+  if (!old_xdp && !want_tc && is_live_link(pins_.fd(xdp_path), facts->ifindex)) {
+    if (auto swapped = swap_xdp(pins_.fd(xdp_path), name); !swapped) return fail(swapped.error());
+    result.adopted = true;
+    describe_now(result);
+    return result;
+  }
   // A pin of a link that is dead blocks the name.
-  if (old_xdp && attached_program(*old_xdp) == 0) (void)remove_link(*old_xdp);
+  if (old_xdp && attached_program(*old_xdp) == 0) remove(*old_xdp);
 
   if (choice == AttachChoice::automatic) {
     std::string why = !facts->has_ethernet ? "the interface has no Ethernet header"
@@ -98,8 +114,8 @@ Attachment Attacher::attach_one(const std::string& name, AttachChoice choice) {
       want_xdp ? attach_xdp(*facts, choice == AttachChoice::xdp_generic) : attach_tc(*facts);
   if (!attached) return fail(attached.error());
   // The new hook is in place: only now may the old one go.
-  if (want_xdp && old_tc) (void)remove_link(*old_tc);
-  if (want_tc && old_xdp) (void)remove_link(*old_xdp);
+  if (want_xdp && old_tc) remove(*old_tc);
+  if (want_tc && old_xdp) remove(*old_xdp);
   describe(links_dir_, result);
   return result;
 }
@@ -108,14 +124,18 @@ Result<> Attacher::adopt(const PinnedLink& link, const InterfaceFacts& facts) {
   if (link.kind == Kind::xdp) {
     const UniqueFd fd(bpf_obj_get(link.path.c_str()));
     if (!fd.valid()) return sys_error(errno, "open " + link.path);
-    if (bpf_link_update(fd.get(), programs_.xdp_fd, nullptr) != 0)
-      return sys_error(errno, "swap the XDP program of " + facts.name);
-    return Ok{};
+    return swap_xdp(fd.get(), facts.name);
   }
   if (auto replaced = attach_filter(facts.ifindex, link.priority, tc_program(facts), true);
       !replaced)
     return replaced;
   return pin_over(tc_program(facts), link.path);
+}
+
+Result<> Attacher::swap_xdp(int link_fd, const std::string& interface) {
+  if (bpf_link_update(link_fd, programs_.xdp_fd, nullptr) != 0)
+    return sys_error(errno, "swap the XDP program of " + interface);
+  return Ok{};
 }
 
 Result<> Attacher::attach_xdp(const InterfaceFacts& facts, bool generic) {
@@ -175,6 +195,20 @@ Result<> Attacher::attach_tc(const InterfaceFacts& facts) {
   return attached;
 }
 
+void Attacher::remove(const PinnedLink& link) {
+  pins_.release(link.path);
+  (void)remove_link(link);
+}
+
+/// An unmount of bpffs would destroy a link that nobody holds, at once.
+void Attacher::hold_pins() {
+  for (const PinnedLink& link : pinned_links(links_dir_))
+    pins_.hold(link.kind == Kind::xdp  ? PinKeeper::Kind::link
+               : link.kind == Kind::tc ? PinKeeper::Kind::program
+                                       : PinKeeper::Kind::map,
+               link.path);
+}
+
 void Attacher::remove_all_but(const std::vector<Attachment>& wanted) {
   const auto links = pinned_links(links_dir_);
   // clsact last: its filters must be gone first.
@@ -182,7 +216,7 @@ void Attacher::remove_all_but(const std::vector<Attachment>& wanted) {
     for (const PinnedLink& link : links) {
       const bool is_wanted = std::ranges::any_of(
           wanted, [&](const Attachment& each) { return each.ifindex == link.ifindex; });
-      if (!is_wanted && (link.kind == Kind::clsact) == clsact) (void)remove_link(link);
+      if (!is_wanted && (link.kind == Kind::clsact) == clsact) remove(link);
     }
   }
 }
@@ -190,12 +224,30 @@ void Attacher::remove_all_but(const std::vector<Attachment>& wanted) {
 std::vector<Attachment> Attacher::check() {
   for (Attachment& each : attachments_) {
     if (each.ifindex == 0) continue;
-    describe(links_dir_, each);
+    describe_now(each);
     // It may have been renamed: the link stays with its index.
     if (const std::string name = interface_name(each.ifindex); !name.empty()) each.interface = name;
     if (!each.attached) each.note = "the program is not attached any more";
   }
   return attachments_;
+}
+
+/// By its pin, or by what we hold if the pin is gone. Another program in our place is none.
+void Attacher::describe_now(Attachment& attachment) {
+  describe(links_dir_, attachment);
+  const std::string path =
+      link_path(links_dir_, {.kind = Kind::xdp, .ifindex = attachment.ifindex});
+  if (const int held = pins_.fd(path);
+      !attachment.attached && is_live_link(held, attachment.ifindex)) {
+    attachment.attached = true;
+    attachment.program_id = link_info(held)->prog_id;
+  }
+  if (!attachment.attached) return;
+  for (const int ours : {programs_.xdp_fd, programs_.tc_fd, programs_.tc_ip_fd}) {
+    const auto info = program_info(ours);
+    if (!info || info->id == attachment.program_id) return;
+  }
+  attachment.attached = false;
 }
 
 }  // namespace mailweir

@@ -9,6 +9,7 @@
 #include "datapath/datapath.h"
 #include "datapath/interface.h"
 #include "datapath/links.h"
+#include "datapath/pin_keeper.h"
 
 namespace mailweir {
 
@@ -21,8 +22,8 @@ class Attacher {
     int marker_fd = -1;  ///< what the clsact pin holds: a map, so that no old program is kept
   };
 
-  Attacher(std::string links_dir, Programs programs)
-      : links_dir_(std::move(links_dir)), programs_(programs) {}
+  Attacher(std::string links_dir, Programs programs, PinKeeper& pins)
+      : links_dir_(std::move(links_dir)), programs_(programs), pins_(pins) {}
 
   /// As Datapath::attach().
   std::vector<Attachment> attach(const std::vector<std::string>& interfaces, AttachChoice choice);
@@ -34,13 +35,18 @@ class Attacher {
   Result<> adopt(const PinnedLink& link, const InterfaceFacts& facts);
   Result<> attach_xdp(const InterfaceFacts& facts, bool generic);
   Result<> attach_tc(const InterfaceFacts& facts);
+  Result<> swap_xdp(int link_fd, const std::string& interface);
+  void remove(const PinnedLink& link);
   void remove_all_but(const std::vector<Attachment>& wanted);
+  void hold_pins();
+  void describe_now(Attachment& attachment);
   [[nodiscard]] int tc_program(const InterfaceFacts& facts) const {
     return facts.has_ethernet ? programs_.tc_fd : programs_.tc_ip_fd;
   }
 
   std::string links_dir_;
   Programs programs_;
+  PinKeeper& pins_;
   std::vector<Attachment> attachments_;
 };
 

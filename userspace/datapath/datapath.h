@@ -106,8 +106,11 @@ class Datapath {
   /// Attachment; the rest is attached all the same.
   virtual std::vector<Attachment> attach(const std::vector<std::string>& interfaces,
                                          AttachChoice choice) = 0;
-  /// Looks whether all is still in place, and says so in the attachments; changes nothing.
+  /// Looks whether all is still in place, and says so in the attachments. What lost its pin is
+  /// pinned again.
   virtual std::vector<Attachment> check_attached() = 0;
+  /// What the last check found wrong with the pins, in one line; or nothing.
+  [[nodiscard]] virtual std::string pin_problem() const = 0;
 };
 
 }  // namespace mailweir

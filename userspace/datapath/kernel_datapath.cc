@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
+#include <sstream>
 
 #include "datapath/attacher.h"
 #include "datapath/conntrack.h"
@@ -21,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// libbpf's last words: the verifier's lines are the reason of a refused load.
+constexpr std::size_t kWords = 12;
 std::deque<std::string>& libbpf_lines() {
   static std::deque<std::string> lines;
   return lines;
@@ -28,21 +30,28 @@ std::deque<std::string>& libbpf_lines() {
 
 int keep_libbpf_line(libbpf_print_level level, const char* format, va_list arguments) {
   if (level == LIBBPF_DEBUG) return 0;
-  char line[512];
-  std::vsnprintf(line, sizeof(line), format, arguments);
+  // One message may hold the verifier's whole log: its end says what was wrong.
+  char* message = nullptr;
+  if (::vasprintf(&message, format, arguments) < 0) return 0;
   auto& lines = libbpf_lines();
-  lines.emplace_back(line, std::string_view(line).find_last_not_of('\n') + 1);
-  if (lines.size() > 8) lines.pop_front();
+  std::istringstream text(message);
+  std::free(message);
+  for (std::string line; std::getline(text, line);) {
+    if (!line.empty()) lines.push_back(std::move(line));
+    if (lines.size() > kWords) lines.pop_front();
+  }
   return 0;
 }
 
 Error load_error(int err) {
   std::string text = "load the kernel program: ";
-  if (err == -EPERM || err == -EACCES)
+  if (err == -EPERM)
     return {EPERM, text + "not permitted: run as root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)"};
+  // The verifier says EACCES too; the capabilities were asked for before.
   text += std::strerror(-err);
+  text += "; what was attached before stays";
   for (const std::string& line : libbpf_lines()) text += "\n  " + line;
-  return {-err, text};
+  return {err == -EACCES ? EINVAL : -err, text};
 }
 
 mw_prefix_key key_of(const Prefix& prefix) {
@@ -58,6 +67,8 @@ struct KernelDatapath::Impl {
   std::function<void(const mw_event&)> visit_event;
   std::vector<std::string> notes;
   mw_settings settings{};
+  PinKeeper pins;
+  std::string pin_problem;
   std::unique_ptr<Attacher> attacher;
   Conntrack conntrack;
   std::uint64_t evicted_contacts = 0;
@@ -127,7 +138,11 @@ Result<> KernelDatapath::Impl::open() {
       Attacher::Programs{.xdp_fd = bpf_program__fd(skeleton->progs.limit_xdp),
                          .tc_fd = bpf_program__fd(skeleton->progs.limit_tc),
                          .tc_ip_fd = bpf_program__fd(skeleton->progs.limit_tc_ip),
-                         .marker_fd = bpf_map__fd(skeleton->maps.settings)});
+                         .marker_fd = bpf_map__fd(skeleton->maps.settings)},
+      pins);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) if (const char* path = bpf_map__pin_path(map))
+      pins.hold(PinKeeper::Kind::map, path);
   return Ok{};
 }
 
@@ -419,7 +434,12 @@ std::vector<Attachment> KernelDatapath::attach(const std::vector<std::string>& i
 }
 
 std::vector<Attachment> KernelDatapath::check_attached() {
+  impl_->pin_problem = impl_->pins.restore();
   return impl_->attacher->check();
+}
+
+std::string KernelDatapath::pin_problem() const {
+  return impl_->pin_problem;
 }
 
 const std::vector<std::string>& KernelDatapath::notes() const {

@@ -56,6 +56,7 @@ class KernelDatapath final : public Datapath {
   std::vector<Attachment> attach(const std::vector<std::string>& interfaces,
                                  AttachChoice choice) override;
   std::vector<Attachment> check_attached() override;
+  std::string pin_problem() const override;
 
   /// Warnings of the load: a map that kept its size though the configuration asks for another.
   [[nodiscard]] const std::vector<std::string>& notes() const;
@@ -67,6 +68,9 @@ class KernelDatapath final : public Datapath {
   explicit KernelDatapath(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// One line naming the kernel that is too old, with errno ENOSYS.
+[[nodiscard]] Result<> check_kernel();
 
 /// One line naming the first capability that is missing, with errno EPERM.
 [[nodiscard]] Result<> check_privileges();

@@ -1,17 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What must hold before anything is loaded: capabilities, and a bpf filesystem to pin on.
+// What must hold before anything is loaded: the kernel, capabilities, a bpf filesystem to pin on.
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "datapath/kernel_datapath.h"
 
 namespace mailweir {
+
+Result<> check_kernel() {
+  // bpf_loop; atomics with a result came before.
+  constexpr std::pair kOldest{5U, 17U};
+  utsname running{};
+  std::pair release{0U, 0U};
+  if (::uname(&running) != 0 ||
+      std::sscanf(running.release, "%u.%u", &release.first, &release.second) != 2)
+    return Ok{};  // the verifier will tell
+  if (release >= kOldest) return Ok{};
+  return Error{ENOSYS, "Linux 5.17 or newer is needed, and this is " +
+                           std::string(running.release) + "; Debian 12's own kernel (6.1) will do"};
+}
 
 Result<> check_privileges() {
   struct Needed {

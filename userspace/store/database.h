@@ -9,11 +9,9 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "store/store.h"
 
 namespace mailweir {
-
-/// The errno of errors that mean: the file itself is damaged. Nothing else leads to moving it.
-inline constexpr int kDamaged = EBADMSG;
 
 /// What SQLite says, in the operator's words. `what` was attempted.
 [[nodiscard]] Error database_error(const SQLite::Exception& cause, std::string_view what,

@@ -242,6 +242,26 @@ std::vector<Decision> decisions_since(SQLite::Database& database, WallTime since
   return read_decisions(select);
 }
 
+std::optional<Decision> decision(SQLite::Database& database, std::uint32_t number) {
+  SQLite::Statement select(database, "SELECT * FROM decisions WHERE number = ?");
+  select.bind(1, number);
+  if (!select.executeStep()) return std::nullopt;
+  return read_decision(Row(select));
+}
+
+std::size_t prune(SQLite::Database& database, WallTime ended_before, std::size_t most) {
+  SQLite::Statement old(database, "DELETE FROM decisions WHERE ended_ms < ?");
+  old.bind(1, to_ms(ended_before));
+  const int aged = old.exec();
+  // The oldest that have ended, as many as there are too many of.
+  SQLite::Statement many(database, R"(
+DELETE FROM decisions WHERE number IN (
+  SELECT number FROM decisions WHERE ended_ms IS NOT NULL ORDER BY ended_ms
+  LIMIT max(0, (SELECT count(*) FROM decisions) - ?)))");
+  many.bind(1, static_cast<std::int64_t>(most));
+  return static_cast<std::size_t>(aged + many.exec());
+}
+
 void put_allow_edit(SQLite::Database& database, const AllowEdit& edit) {
   SQLite::Statement put(database, "INSERT OR REPLACE INTO allow_edits VALUES (?, ?, ?, ?)");
   put.bind(1, to_string(edit.prefix));

@@ -27,8 +27,10 @@ void insert(SQLite::Database& database, const std::vector<Decision>& decisions);
 [[nodiscard]] std::vector<Decision> open_decisions(SQLite::Database& database);
 [[nodiscard]] std::vector<Decision> history(SQLite::Database& database, const mw_addr& source,
                                             WallTime since);
-
+[[nodiscard]] std::optional<Decision> decision(SQLite::Database& database, std::uint32_t number);
 [[nodiscard]] std::vector<Decision> decisions_since(SQLite::Database& database, WallTime since);
+[[nodiscard]] std::size_t prune(SQLite::Database& database, WallTime ended_before,
+                                std::size_t most);
 
 void put_allow_edit(SQLite::Database& database, const AllowEdit& edit);
 [[nodiscard]] bool remove_allow_edit(SQLite::Database& database, const Prefix& prefix);

@@ -39,6 +39,7 @@ struct Store::Impl {
 
   template <typename Work>
   auto guarded(std::string_view what, Work work) -> Result<decltype(work())> {
+    if (!database) return Error{EIO, fmt::format("{} {}: it could not be opened", what, path)};
     try {
       return work();
     } catch (const SQLite::Exception& cause) {
@@ -106,6 +107,12 @@ Result<Store> Store::open(const std::string& state_dir) {
   return Store(std::move(impl));
 }
 
+Result<> Store::begin_anew(const Error& damage) {
+  if (auto begun = impl_->start_anew(damage); !begun) return begun;
+  impl_->hold_reserve();
+  return Ok{};
+}
+
 const std::string& Store::note() const {
   return impl_->note;
 }
@@ -140,6 +147,15 @@ Result<std::vector<Decision>> Store::open_decisions() const {
 Result<std::vector<Decision>> Store::history(const mw_addr& source, WallTime since) const {
   return impl_->guarded("read history from",
                         [&] { return rows::history(*impl_->database, source, since); });
+}
+
+Result<std::optional<Decision>> Store::decision(std::uint32_t number) const {
+  return impl_->guarded("read decisions of",
+                        [&] { return rows::decision(*impl_->database, number); });
+}
+
+Result<std::size_t> Store::prune(WallTime ended_before, std::size_t most) {
+  return impl_->write("prune", [&] { return rows::prune(*impl_->database, ended_before, most); });
 }
 
 Result<std::vector<Decision>> Store::decisions_since(WallTime since) const {

@@ -15,6 +15,9 @@
 
 namespace mailweir {
 
+/// The errno of errors that mean: the file itself is damaged. Nothing else leads to moving it.
+inline constexpr int kDamaged = EBADMSG;
+
 /// An allowlist entry that was added by command (not by a file).
 struct AllowEdit {
   Prefix prefix;
@@ -41,6 +44,9 @@ class Store {
   Store& operator=(Store&&) noexcept;
   ~Store();
 
+  /// The file was found damaged (kDamaged) while in use: moves it aside and begins an empty one.
+  [[nodiscard]] Result<> begin_anew(const Error& damage);
+
   /// One line for the operator: a damaged file was moved aside, or the disk is full and the reserve
   /// (STATE_DIR/mailweir.reserve) is spent or missing. Empty if all is well; a write may change it.
   [[nodiscard]] const std::string& note() const;
@@ -53,10 +59,15 @@ class Store {
   [[nodiscard]] Result<> update(const Decision& decision);
   /// Not ended. Those past their time are among them: who expires them says so by update().
   [[nodiscard]] Result<std::vector<Decision>> open_decisions() const;
+  [[nodiscard]] Result<std::optional<Decision>> decision(std::uint32_t number) const;
   /// All decisions since then, by number, ended or not.
   [[nodiscard]] Result<std::vector<Decision>> decisions_since(WallTime since) const;
   /// All decisions about the source since then, newest first, ended or not.
   [[nodiscard]] Result<std::vector<Decision>> history(const mw_addr& source, WallTime since) const;
+
+  /// Removes decisions that ended before then, and of the oldest ended ones as many as there are
+  /// more than `most` in all. Returns how many.
+  [[nodiscard]] Result<std::size_t> prune(WallTime ended_before, std::size_t most);
 
   [[nodiscard]] Result<> allow_add(const AllowEdit& edit);  ///< replaces one of the same prefix
   [[nodiscard]] Result<bool> allow_remove(const Prefix& prefix);  ///< false: it was not there
