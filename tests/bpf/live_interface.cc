@@ -86,6 +86,10 @@ Result<> make_veth(const std::string& name, const std::string& peer) {
   return ip_link({"add", name, "type", "veth", "peer", "name", peer});
 }
 
+Result<> bring_up(const std::string& name) {
+  return ip_link({"set", "dev", name, "up"});
+}
+
 Result<> remove_interface(const std::string& name) {
   return ip_link({"delete", "dev", name});
 }

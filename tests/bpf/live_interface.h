@@ -17,6 +17,7 @@ namespace mailweir {
 
 /// Two interfaces joined by a cable, both down.
 [[nodiscard]] Result<> make_veth(const std::string& name, const std::string& peer);
+[[nodiscard]] Result<> bring_up(const std::string& name);
 [[nodiscard]] Result<> remove_interface(const std::string& name);
 
 class LiveInterface {

@@ -193,6 +193,12 @@ void CommandLine::add_daemon() {
       order_reload);
   add(app_, "detach", "Remove programs, pins and chain of a stopped daemon", "detach",
       order_detach);
+  add(app_, "migrate",
+      "Take kernel maps of another version or size over, without a gap, while the daemon is "
+      "stopped",
+      "migrate --dry-run",
+      [this](const Console& console) { return order_migrate(console, change_.dry_run); })
+      ->add_flag("--dry-run", change_.dry_run, "Say what would be taken over, change nothing");
   add(app_, "version", "Print the version", "version", show_version);
 }
 

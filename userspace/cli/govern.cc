@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Verbs about the daemon as a whole and its allowlist: mode, reload, detach, allow list and check.
+// Verbs about the daemon as a whole and its allowlist: mode, reload, detach, migrate, allow list
+// and check.
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -8,7 +9,9 @@
 #include "base/address.h"
 #include "cli/body.h"
 #include "cli/verbs.h"
+#include "config/config.h"
 #include "control/listener.h"
+#include "datapath/migrate.h"
 #include "datapath/pins.h"
 #include "mirror/iptables.h"
 
@@ -64,8 +67,8 @@ std::optional<int> refuse_if_running(const Console& console, const Client& clien
   }
   const std::uint64_t pid = number(field(*status, "pid"));
   console.err << fmt::format(
-      "the daemon (pid {}) is running and would attach again: systemctl stop mailweir (or kill "
-      "{}), then mailweir detach\n",
+      "the daemon (pid {}) is running: systemctl stop mailweir (or kill "
+      "{}), then this again\n",
       pid, pid);
   return kNo;
 }
@@ -142,6 +145,29 @@ int order_detach(const Console& console) {
   if (!console.globals.quiet)
     console.err << "the record (state_dir) is kept: the next start restores the blocks\n";
   return exit_code;
+}
+
+int order_migrate(const Console& console, bool dry_run) {
+  const auto target = target_of(console);
+  if (!target) return fail(console, target.error());
+  if (const auto refused = refuse_if_running(console, Client(target->socket))) return *refused;
+  const Loaded loaded = load_config(console.globals.config_file);
+  if (!loaded.usable()) return check_config(console);
+  for (const Result<>& held : {check_kernel(), check_privileges()})
+    if (!held) return fail(console, held.error());
+  const auto done = migrate({.bpffs_dir = target->bpffs_dir,
+                             .sources = loaded.config.maps.sources,
+                             .blocks = loaded.config.maps.blocks},
+                            dry_run);
+  if (!done) return fail(console, done.error());
+  if (print_for_machines(console, {{"dry_run", dry_run}, {"done", *done}}, "", {})) return kDone;
+  for (const std::string& line : *done) console.out << line << '\n';
+  if (done->empty())
+    console.out << "nothing to migrate: the maps have this version's layout and sizes\n";
+  else
+    console.err << (dry_run ? "nothing was changed (--dry-run)\n"
+                            : "migrated; the program went on enforcing. next: mailweir run\n");
+  return kDone;
 }
 
 int show_allow(const Console& console) {

@@ -35,6 +35,7 @@ int check_allow(const Console& console, const std::string& address);
 int order_mode(const Console& console, const std::string& mode);
 int order_reload(const Console& console);
 int order_detach(const Console& console);
+int order_migrate(const Console& console, bool dry_run);
 
 int check_config(const Console& console);
 int show_config(const Console& console);

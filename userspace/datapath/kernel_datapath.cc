@@ -13,6 +13,7 @@
 
 #include "datapath/attacher.h"
 #include "datapath/conntrack.h"
+#include "datapath/interface.h"
 #include "datapath/layout.h"
 #include "datapath/map.h"
 
@@ -86,6 +87,7 @@ struct KernelDatapath::Impl {
   PerCpuMap<__u32, mw_contacts> contacts;
 
   Result<> open();
+  [[nodiscard]] Attacher::Programs programs() const;
   Result<> pin_maps();
   Result<> wrap_maps();
   Result<> check_layout(const std::string& path) const;
@@ -133,17 +135,18 @@ Result<> KernelDatapath::Impl::open() {
       },
       this, nullptr));
   if (!ring) return sys_error(errno, "open the event ring buffer");
-  attacher = std::make_unique<Attacher>(
-      options.bpffs_dir + "/links",
-      Attacher::Programs{.xdp_fd = bpf_program__fd(skeleton->progs.limit_xdp),
-                         .tc_fd = bpf_program__fd(skeleton->progs.limit_tc),
-                         .tc_ip_fd = bpf_program__fd(skeleton->progs.limit_tc_ip),
-                         .marker_fd = bpf_map__fd(skeleton->maps.settings)},
-      pins);
+  attacher = std::make_unique<Attacher>(options.bpffs_dir + "/links", programs(), pins);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) if (const char* path = bpf_map__pin_path(map))
       pins.hold(PinKeeper::Kind::map, path);
   return Ok{};
+}
+
+Attacher::Programs KernelDatapath::Impl::programs() const {
+  return {.xdp_fd = bpf_program__fd(skeleton->progs.limit_xdp),
+          .tc_fd = bpf_program__fd(skeleton->progs.limit_tc),
+          .tc_ip_fd = bpf_program__fd(skeleton->progs.limit_tc_ip),
+          .marker_fd = bpf_map__fd(skeleton->maps.settings)};
 }
 
 /// Every map gets its pin path. One that is pinned already keeps its size.
@@ -169,12 +172,12 @@ Result<> KernelDatapath::Impl::pin_maps() {
         found->value_size != bpf_map__value_size(map))
       return Error{EINVAL,
                    path + " holds something else than this version's map " + name +
-                       "; it is left as it is. If it is an older mailweir's: mailweir detach, "
-                       "then start again"};
+                       "; it is left as it is. If it is another version's: mailweir migrate, then "
+                       "start again"};
     if (found->max_entries != bpf_map__max_entries(map)) {
       notes.push_back("map " + name + " keeps its size of " + std::to_string(found->max_entries) +
                       " (configured: " + std::to_string(bpf_map__max_entries(map)) +
-                      "); a new size takes effect after mailweir detach");
+                      "); for the new size: stop, mailweir migrate, start");
       bpf_map__set_max_entries(map, found->max_entries);
     }
     if (name == "settings")
@@ -192,7 +195,8 @@ Result<> KernelDatapath::Impl::check_layout(const std::string& path) const {
   if (found.layout_hash == 0 || found.layout_hash == layout_hash(skeleton->obj)) return Ok{};
   return Error{EINVAL, "the maps under " + options.bpffs_dir +
                            " have another version's layout; the program that uses them goes on "
-                           "enforcing. To change over: mailweir detach, then start again"};
+                           "enforcing. To change over without a gap: mailweir migrate, then start "
+                           "again"};
 }
 
 Result<> KernelDatapath::Impl::wrap_maps() {
@@ -431,6 +435,15 @@ std::uint64_t KernelDatapath::events_lost() const {
 std::vector<Attachment> KernelDatapath::attach(const std::vector<std::string>& interfaces,
                                                AttachChoice choice) {
   return impl_->attacher->attach(interfaces, choice);
+}
+
+std::vector<Attachment> KernelDatapath::take_over(const std::string& links_dir) {
+  std::vector<std::string> names;
+  for (const PinnedLink& link : pinned_links(links_dir))
+    if (link.kind != PinnedLink::Kind::clsact && attached_program(link) != 0)
+      names.push_back(interface_name(link.ifindex));
+  PinKeeper pins;
+  return Attacher(links_dir, impl_->programs(), pins).attach(names, AttachChoice::automatic);
 }
 
 std::vector<Attachment> KernelDatapath::check_attached() {

@@ -58,6 +58,9 @@ class KernelDatapath final : public Datapath {
   std::vector<Attachment> check_attached() override;
   std::string pin_problem() const override;
 
+  /// Swaps this program into all that is attached there; other pins are not touched.
+  std::vector<Attachment> take_over(const std::string& links_dir);
+
   /// Warnings of the load: a map that kept its size though the configuration asks for another.
   [[nodiscard]] const std::vector<std::string>& notes() const;
   Result<> set_virtual_now(BootTime now);

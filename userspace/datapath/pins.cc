@@ -55,17 +55,6 @@ json blocks_json(const Map<mw_addr, mw_block>& blocklist, BootTime now) {
   return {{"auto", automatic}, {"manual", manual}, {"capacity", blocklist.capacity()}};
 }
 
-/// As the object has them, so that a new map is not forgotten.
-std::vector<std::string> map_names() {
-  std::vector<std::string> names;
-  const Skeleton skeleton(mailweir_bpf__open());
-  if (!skeleton) return names;
-  const bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, skeleton->obj) if (!bpf_map__is_internal(map))
-      names.emplace_back(bpf_map__name(map));
-  return names;
-}
-
 }  // namespace
 
 json interfaces_json(const std::vector<Attachment>& attachments) {
@@ -144,6 +133,17 @@ Result<json> status_from_pins(const std::string& bpffs_dir) {
   return status;
 }
 
+/// As the object has them, so that a new map is not forgotten.
+std::vector<std::string> map_names() {
+  std::vector<std::string> names;
+  const Skeleton skeleton(mailweir_bpf__open());
+  if (!skeleton) return names;
+  const bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) if (!bpf_map__is_internal(map))
+      names.emplace_back(bpf_map__name(map));
+  return names;
+}
+
 Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
   std::vector<std::string> removed;
   const std::string links_dir = bpffs_dir + "/links";
@@ -156,8 +156,9 @@ Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
       removed.push_back(std::move(*line));
     }
   }
-  // What a crash left between a pin and its rename.
+  // What a crash left in the middle of a migration, and between a pin and its rename.
   std::error_code missing;
+  fs::remove_all(bpffs_dir + "/next", missing);
   for (const auto& entry : fs::directory_iterator(links_dir, missing))
     if (entry.path().filename().string().ends_with("_new")) ::unlink(entry.path().c_str());
   for (const std::string& map : map_names()) {

@@ -22,6 +22,9 @@ namespace mailweir {
 /// A Status body with "running": false. ENOENT: nothing of mailweir is pinned there.
 [[nodiscard]] Result<nlohmann::json> status_from_pins(const std::string& bpffs_dir);
 
+/// Of this version's maps, as they are pinned.
+[[nodiscard]] std::vector<std::string> map_names();
+
 /// Removes programs, filters, pins and the directory. Returns a line for each; none: there was
 /// nothing.
 [[nodiscard]] Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir);
