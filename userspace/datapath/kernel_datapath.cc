@@ -48,8 +48,8 @@ Error load_error(int err) {
   std::string text = "load the kernel program: ";
   if (err == -EPERM)
     return {EPERM, text + "not permitted: run as root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)"};
-  // The verifier says EACCES too; the capabilities were asked for before.
-  text += std::strerror(-err);
+  // The capabilities were asked for before: EACCES is the verifier's.
+  text += err == -EACCES ? "the verifier refuses it" : std::strerror(-err);
   text += "; what was attached before stays";
   for (const std::string& line : libbpf_lines()) text += "\n  " + line;
   return {err == -EACCES ? EINVAL : -err, text};
