@@ -202,6 +202,39 @@ TEST_F(RecordTest, F24_WhatALockedRecordDidNotTakeIsWrittenWhenItIsFree) {
   EXPECT_EQ(store_->allow_edits()->size(), 1U);
 }
 
+// ---- drift of the record
+
+TEST_F(RecordTest, WhatOthersWroteIntoTheRecordIsRepairedOrEnded) {
+  controller_->block({"172.16.7.70", "172.16.7.71"}, 1h, by_root_);
+  controller_->check_record();
+  {
+    SQLite::Database other(directory_ + "/mailweir.db", SQLite::OPEN_READWRITE);
+    other.exec("DELETE FROM decisions WHERE number = 1");
+    other.exec("UPDATE decisions SET ended_ms = 1, end_cause = 'expired' WHERE number = 2");
+    other.exec(
+        "INSERT INTO decisions (number, node, source, ipv6_prefix, origin, would, since_ms, "
+        "decided_by, reason, dropped_packets, dropped_bytes) VALUES (77, 'nat1', '172.16.7.77', "
+        "64, 'manual', 0, 0, 'me', '', 0, 0)");
+  }
+  controller_->check_record();
+  ASSERT_EQ(on_record().size(), 2U);
+  EXPECT_EQ(on_record().at(0).number, 1U);
+  EXPECT_EQ(on_record().at(1).number, 2U);
+  EXPECT_FALSE(is_blocked("172.16.7.77"));
+  EXPECT_EQ(controller_->history(address("172.16.7.70")).size(), 1U);
+}
+
+TEST_F(RecordTest, F23_ARecordThatIsRemovedInUseIsWrittenAgain) {
+  controller_->block({"172.16.7.70"}, 1h, by_root_);
+  std::filesystem::remove(directory_ + "/mailweir.db");
+  controller_->check_record();
+  controller_->tick();
+  EXPECT_EQ(on_record().size(), 1U);
+  kernel_ = {};
+  open();
+  EXPECT_TRUE(is_blocked("172.16.7.70"));
+}
+
 // ---- history
 
 TEST_F(RecordTest, PrunesWhatIsOldAndWhatIsTooMuchAndNeverWhatIsInForce) {

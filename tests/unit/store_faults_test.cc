@@ -214,13 +214,45 @@ TEST_F(StoreTest, LeavesANewerSchemaUntouchedAndNamesBoth) {
   ASSERT_FALSE(store);
   EXPECT_THAT(store.error().message, HasSubstr(file()));
   EXPECT_THAT(store.error().message, HasSubstr("99"));
-  EXPECT_THAT(store.error().message, HasSubstr("knows up to 1"));
+  EXPECT_THAT(store.error().message, HasSubstr("knows up to 2"));
   EXPECT_EQ(main_file, content(file()));
   EXPECT_EQ(wal, content(file() + "-wal"));
   EXPECT_TRUE(moved_aside().empty());
 
-  sql("PRAGMA user_version = 1");
+  sql("PRAGMA user_version = 2");
   EXPECT_EQ(1U, open().open_decisions()->size());
+}
+
+TEST_F(StoreTest, BringsAnOlderSchemaUpToDateAndKeepsItsRows) {
+  ASSERT_TRUE(open().add({decision(1), decision(2)}));
+  sql("DROP INDEX ended_decisions");
+  sql("PRAGMA user_version = 1");
+  Store store = open();
+  EXPECT_EQ(2U, store.open_decisions()->size());
+  const SQLite::Database raw(file(), SQLite::OPEN_READONLY);
+  EXPECT_EQ(
+      2,
+      SQLite::Database(file(), SQLite::OPEN_READONLY).execAndGet("PRAGMA user_version").getInt());
+  EXPECT_TRUE(raw.tableExists("decisions"));
+  EXPECT_EQ(1, SQLite::Database(file(), SQLite::OPEN_READONLY)
+                   .execAndGet("SELECT count(*) FROM sqlite_master WHERE name = 'ended_decisions'")
+                   .getInt());
+}
+
+TEST_F(StoreTest, SaysWhenOthersWriteAndWhenTheFileIsTakenAway) {
+  Store store = open();
+  ASSERT_TRUE(store.add({decision(1)}));
+  EXPECT_FALSE(*store.changed_by_others()) << "our own writes do not count";
+  sql("UPDATE decisions SET reason = 'by hand'");
+  EXPECT_TRUE(*store.changed_by_others());
+  EXPECT_FALSE(*store.changed_by_others());
+  fs::remove(file());
+  const auto gone = store.changed_by_others();
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(kDamaged, gone.error().code);
+  ASSERT_TRUE(store.begin_anew(gone.error()));
+  EXPECT_FALSE(*store.changed_by_others());
+  EXPECT_TRUE(store.add({decision(2)}));
 }
 
 TEST_F(StoreTest, WaitsABoundedTimeForAnotherProcesssLockAndGoesOnAfterIt) {

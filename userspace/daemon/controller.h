@@ -67,7 +67,10 @@ class Controller {
   void tick();    ///< each second: heartbeat, expiry, entries made by hand
   void watch();   ///< every few seconds: contacts that time judges, the uplink
   void review();  ///< seldom: all scores
-  void prune();   ///< at the start and daily: history that is older than [record] keeps
+  /// Now and then: does the record still say what is in force? What others wrote into it is
+  /// repaired or ended, and said.
+  void check_record();
+  void prune();  ///< at the start and daily: history that is older than [record] keeps
 
   std::vector<Outcome> block(const std::vector<std::string>& sources, std::chrono::seconds lasts,
                              const Order& order);

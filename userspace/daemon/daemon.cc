@@ -33,6 +33,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kWatchEvery = 2s;
 constexpr auto kReviewEvery = 60s;
+constexpr auto kCheckRecordEvery = 10s;
 constexpr auto kPruneEvery = 24h;
 constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
@@ -232,6 +233,7 @@ Result<> Daemon::watch() {
                  }),
       loop.every(kWatchEvery, [this] { controller_->watch(); }),
       loop.every(kReviewEvery, [this] { controller_->review(); }),
+      loop.every(kCheckRecordEvery, [this] { controller_->check_record(); }),
       loop.every(kPruneEvery, [this] { controller_->prune(); }),
       loop.every(kCheckAttachedEvery, [this] { check_attached(); }),
       loop.every(kSampleRatesEvery,
@@ -324,6 +326,10 @@ void Daemon::take_mirror_reports() {
     mirror.checked = clock_.now().boot;
     const bool is_news = report.text != mirror.note;
     if (report.what == What::written || report.what == What::matches) {
+      if (!report.text.empty()) {
+        spdlog::warn("mirror repaired={}", log_value(report.text));
+        controller_->journal().add(clock_.now().wall, "mirror", "", report.text);
+      }
       if (mirror.state != "matches")
         spdlog::info("mirror rules={} backend={}", report.rules, mirror.backend);
       mirror.state = "matches";

@@ -90,11 +90,30 @@ void MirrorWorker::work() {
   }
 }
 
+/// What an earlier run left that is not what is due now. No chain at all is no drift: the first
+/// start, or one after a reboot.
+std::string MirrorWorker::drift_at_start(const MirrorTable& table) const {
+  std::string drift;
+  for (const bool ipv6 : {false, true}) {
+    const auto found = iptables_.read(ipv6);
+    if (!found || (found->jumps == 0 && found->rules.empty() && found->servers.empty())) continue;
+    // A refresh moves the ends of rules by the dead man's time; those of a start differ always.
+    MirrorFound ends_apart = *found;
+    MirrorTable due = table;
+    for (MirrorRule& rule : ends_apart.rules) rule.stops.reset();
+    for (MirrorRule& rule : due.rules) rule.stops.reset();
+    const std::string one = drift_of(ends_apart, due, ipv6);
+    if (!one.empty()) drift += (drift.empty() ? "" : "; ") + one;
+  }
+  return drift.empty() ? "" : "since the last run " + drift;
+}
+
 MirrorWorker::Report MirrorWorker::write_now(const MirrorTable& table) {
+  const std::string drift = written_ ? "" : drift_at_start(table);
   const auto done = iptables_.write(table);
   if (!done) return {.what = Report::What::failed, .rules = 0, .text = done.error().message};
   written_ = table;
-  return {.what = Report::What::written, .rules = table.rules.size(), .text = ""};
+  return {.what = Report::What::written, .rules = table.rules.size(), .text = drift};
 }
 
 MirrorWorker::Report MirrorWorker::check_now() {

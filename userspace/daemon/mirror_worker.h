@@ -19,7 +19,7 @@ class MirrorWorker {
   struct Report {
     enum class What : std::uint8_t { written, matches, drifted, failed } what = What::failed;
     std::size_t rules = 0;  ///< in both families
-    std::string text;       ///< of a failure or a drift
+    std::string text;       ///< of a failure or a drift; `written` has one at the start only
   };
 
   explicit MirrorWorker(Iptables iptables);
@@ -38,6 +38,7 @@ class MirrorWorker {
   void work();
   Report write_now(const MirrorTable& table);
   Report check_now();
+  [[nodiscard]] std::string drift_at_start(const MirrorTable& table) const;
   void report(Report report);
 
   const Iptables iptables_;

@@ -205,6 +205,41 @@ std::string Controller::record_note() const {
   return store_ == nullptr ? std::string() : store_->note();
 }
 
+void Controller::check_record() {
+  if (store_ == nullptr || !unsaved_.empty()) return;
+  const auto changed = store_->changed_by_others();
+  if (!changed && changed.error().code == kDamaged) return begin_record_anew(changed.error());
+  note_store(changed ? Result<>(Ok{}) : Result<>(changed.error()));
+  if (!changed || !*changed) return;
+  const auto open = store_->open_decisions();
+  if (!open) return note_store(open.error());
+
+  std::set<std::uint32_t> on_record;
+  std::vector<std::string> repaired;
+  for (Decision decision : *open) {
+    on_record.insert(decision.number);
+    const Decision* known = find_active(decision.source);
+    if (known != nullptr && known->number == decision.number) continue;
+    decision.ended = clock_.now().wall;
+    decision.end_cause = EndCause::removed;
+    persist(decision, false);
+    repaired.push_back(decision.id() + " stood in the record and was not in force: ended there");
+  }
+  for (const auto& [key, decision] : decisions_) {
+    if (on_record.contains(decision.number)) continue;
+    record([decision](Store& store) -> Result<> {
+      const auto row = store.decision(decision.number);
+      if (!row) return row.error();
+      return *row ? store.update(decision) : store.add({decision});
+    });
+    repaired.push_back(decision.id() + " is in force and was missing in the record: written again");
+  }
+  for (const std::string& line : repaired) {
+    spdlog::warn("repaired what={}", log_value(line));
+    journal_.add(clock_.now().wall, "record", "", line);
+  }
+}
+
 void Controller::prune() {
   if (store_ == nullptr || !unsaved_.empty()) return;
   const auto pruned =

@@ -86,6 +86,8 @@ CREATE TABLE proven (
   until_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 )",
+    // Old decisions are found, and removed, by when they ended.
+    "CREATE INDEX ended_decisions ON decisions (ended_ms) WHERE ended_ms IS NOT NULL",
 };
 constexpr int kSchema = std::size(kMigrations);
 

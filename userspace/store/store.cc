@@ -2,6 +2,9 @@
 #include "store/store.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+
+#include <utility>
 
 #include "store/database.h"
 #include "store/reserve.h"
@@ -16,8 +19,10 @@ struct Store::Impl {
   std::string path;
   Reserve reserve;
   std::unique_ptr<SQLite::Database> database;
-  std::string moved;     ///< tells of the damaged file, for as long as we run
-  std::string shortage;  ///< tells of the full disk, until there is a reserve again
+  struct stat opened {};  ///< the file that the database has open
+  int seen_version = 0;   ///< SQLite's count of other connections' changes
+  std::string moved;      ///< tells of the damaged file, for as long as we run
+  std::string shortage;   ///< tells of the full disk, until there is a reserve again
   std::string note;
 
   void tell() { note = moved + (moved.empty() || shortage.empty() ? "" : "; ") + shortage; }
@@ -66,17 +71,23 @@ struct Store::Impl {
     return result;
   }
 
+  [[nodiscard]] int data_version() const {
+    return database->execAndGet("PRAGMA data_version").getInt();
+  }
+
   [[nodiscard]] Result<> open_file() {
     auto opened = open_database(path);
     if (!opened && opened.error().code == ENOSPC && spend_reserve()) opened = open_database(path);
     if (!opened) return std::move(opened).error();
     database = *std::move(opened);
+    (void)::stat(path.c_str(), &this->opened);
     // A damaged row is found now or never: all that the start depends on is read once.
     return guarded("open", [&] {
       (void)rows::last_number(*database);
       (void)rows::open_decisions(*database);
       (void)rows::allow_edits(*database);
       (void)rows::mode_order(*database);
+      seen_version = data_version();
       return Ok{};
     });
   }
@@ -119,6 +130,16 @@ const std::string& Store::note() const {
 
 Result<std::uint32_t> Store::last_number() const {
   return impl_->guarded("read", [&] { return rows::last_number(*impl_->database); });
+}
+
+Result<bool> Store::changed_by_others() {
+  struct stat now {};
+  if (::stat(impl_->path.c_str(), &now) != 0 || now.st_ino != impl_->opened.st_ino ||
+      now.st_dev != impl_->opened.st_dev)
+    return Error{kDamaged, impl_->path + ": the file was removed or replaced while in use"};
+  return impl_->guarded("look at", [&] {
+    return std::exchange(impl_->seen_version, impl_->data_version()) != impl_->seen_version;
+  });
 }
 
 Result<> Store::add(const std::vector<Decision>& decisions) {

@@ -53,6 +53,9 @@ class Store {
 
   /// The highest decision number ever given out by this record; 0 if none.
   [[nodiscard]] Result<std::uint32_t> last_number() const;
+  /// Has another process written since the last call (or since the start)? kDamaged: the file was
+  /// removed or replaced under us, and what we write is lost.
+  [[nodiscard]] Result<bool> changed_by_others();
   /// Adds the decisions, all or none.
   [[nodiscard]] Result<> add(const std::vector<Decision>& decisions);
   /// Writes until, ended, end_cause and the drop counts of a decision that was added before.
