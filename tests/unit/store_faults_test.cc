@@ -225,6 +225,7 @@ TEST_F(StoreTest, LeavesANewerSchemaUntouchedAndNamesBoth) {
 
 TEST_F(StoreTest, BringsAnOlderSchemaUpToDateAndKeepsItsRows) {
   ASSERT_TRUE(open().add({decision(1), decision(2)}));
+  sql("DROP TABLE source_days");
   sql("DROP INDEX ended_decisions");
   sql("PRAGMA user_version = 1");
   Store store = open();

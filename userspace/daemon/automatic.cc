@@ -43,7 +43,9 @@ void Controller::on_kernel_event(const mw_event& event) {
 void Controller::on_outcome(const mw_event& event) {
   // What we cut off ourselves says nothing about its source.
   if (const Decision* known = find_active(event.source); known != nullptr && !known->would) return;
-  if (scoring_.take(event)) {
+  const Scoring::Taken taken = scoring_.take(event);
+  note_day(event, taken.counted);
+  if (taken.proved) {
     const Now now = clock_.now();
     const WallTime until = now.wall_of(boot_time(scoring_.score(event.source).proven_until_ns));
     journal_.add(now.wall, "proven", name_of(event.source),
@@ -53,6 +55,21 @@ void Controller::on_outcome(const mw_event& event) {
         [source = event.source, until](Store& store) { return store.set_proven(source, until); });
   }
   if (scoring_.at_threshold().contains(event.source)) evaluate(event.source);
+}
+
+/// For simulate.
+void Controller::note_day(const mw_event& event, bool is_counted) {
+  const Now now = clock_.now();
+  if (event.kind == MW_EVENT_UNANSWERED) return days_.count_unanswered(event, now.wall);
+  if (!is_counted) return;
+  const auto source = datapath_.source(event.source);
+  if (source && *source) days_.count(event, evidence(event.source, **source).networks, now);
+}
+
+void Controller::write_days() {
+  auto days = days_.take_changes(clock_.now().wall);
+  if (!days.empty())
+    record([days = std::move(days)](Store& store) { return store.put_days(days); });
 }
 
 void Controller::watch() {
@@ -81,6 +98,7 @@ void Controller::review() {
   const WallTime now = clock_.now().wall;
   std::erase_if(last_noted_, [&](const auto& noted) { return now - noted.second >= kNoteEvery; });
   scoring_.review();
+  write_days();
 }
 
 Evidence Controller::evidence(const mw_addr& key, const mw_source& source) const {

@@ -43,6 +43,8 @@ Result<std::vector<std::string>> Controller::start() {
   if (auto applied = apply_rules(); !applied) return std::move(applied).error();
   if (auto done = reconcile(repaired); !done) return std::move(done).error();
   restore_proven();
+  if (auto today = days_since(std::chrono::floor<std::chrono::days>(clock_.now().wall)))
+    days_.resume(*today);
   scoring_.review();
   end_would_blocks();
   remember_blocks();
@@ -384,6 +386,11 @@ std::vector<Decision> Controller::history(const mw_addr& key) const {
   if (store_ == nullptr) return {};
   auto found = store_->history(key, clock_.now().wall - kEscalationMemory);
   return found ? std::move(*found) : std::vector<Decision>{};
+}
+
+Result<std::vector<SourceDay>> Controller::days_since(std::chrono::sys_days day) const {
+  if (store_ == nullptr) return std::vector<SourceDay>{};
+  return store_->days_since(day);
 }
 
 seconds Controller::next_duration(const mw_addr& key) const {

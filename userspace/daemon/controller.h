@@ -14,6 +14,7 @@
 
 #include "base/decision.h"
 #include "config/config.h"
+#include "daemon/day_book.h"
 #include "daemon/journal.h"
 #include "daemon/ruleset.h"
 #include "daemon/scoring.h"
@@ -70,7 +71,8 @@ class Controller {
   /// Now and then: does the record still say what is in force? What others wrote into it is
   /// repaired or ended, and said.
   void check_record();
-  void prune();  ///< at the start and daily: history that is older than [record] keeps
+  void write_days();  ///< with each review, and before a stop
+  void prune();       ///< at the start and daily: history that is older than [record] keeps
 
   std::vector<Outcome> block(const std::vector<std::string>& sources, std::chrono::seconds lasts,
                              const Order& order);
@@ -102,6 +104,8 @@ class Controller {
   [[nodiscard]] std::vector<Decision> active() const;  ///< by number; would-blocks too
   [[nodiscard]] const Decision* find_active(const mw_addr& key) const;
   [[nodiscard]] std::vector<Decision> history(const mw_addr& key) const;
+  /// Of the record; what happened in the last minute may be missing.
+  [[nodiscard]] Result<std::vector<SourceDay>> days_since(std::chrono::sys_days day) const;
   [[nodiscard]] std::chrono::seconds next_duration(const mw_addr& key) const;
   [[nodiscard]] std::optional<WallTime> grace_until(const mw_addr& key) const;
 
@@ -131,6 +135,7 @@ class Controller {
   void adopt(const mw_addr& written_key, const mw_block& block);
   void on_outcome(const mw_event& event);
   void evaluate(const mw_addr& key);
+  void note_day(const mw_event& event, bool is_counted);
   [[nodiscard]] bool may_block();
   void restore_proven();
   void load(Decision decision);
@@ -167,6 +172,7 @@ class Controller {
   /// The open decisions of the record, by source: an index that survives a failing disk.
   std::map<mw_addr, Decision> decisions_;
   Scoring scoring_;
+  DayBook days_;
   Breaker breaker_;
   bool breaker_said_ = false;  ///< that it is open
   /// Decisions that found the kernel's blocklist full: on record and in iptables, not in the map.

@@ -414,6 +414,7 @@ void Daemon::stop() {
     if (mirror_)
       mirror_->write({.ports = controller_->config().smtp.judge, .servers = {}, .rules = {}});
   }
+  controller_->write_days();
   mirror_.reset();
   spdlog::info("stopped effect={}",
                log_value(pass ? "everything passes" : "the kernel program goes on enforcing"));

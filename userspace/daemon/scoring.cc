@@ -61,18 +61,18 @@ void Scoring::store(const mw_addr& source, const mw_score& score) {
   if (is_full_) spdlog::error("scores failed={}", log_value(put.error().message));
 }
 
-bool Scoring::take(const mw_event& event) {
+Scoring::Taken Scoring::take(const mw_event& event) {
   const BootTime now = clock_.now().boot;
   if (event.kind == MW_EVENT_UNANSWERED) {
     outage_.add_source(now, event.source);
-    return false;
+    return {};
   }
   if (event.kind == MW_EVENT_HEARD) {
     ask(event);
-    return false;
+    return {};
   }
   const auto [since, until] = datapath_.frozen();
-  if (is_by_outage(event, {since, until})) return false;
+  if (is_by_outage(event, {since, until})) return {};
   const bool confirmed = is_confirmed(event);
   mw_score score = this->score(event.source);
   const BootTime proven_until = boot_time(score.proven_until_ns);
@@ -82,7 +82,7 @@ bool Scoring::take(const mw_event& event) {
     ++score.unconfirmed;
   // Who forges outcomes in a million names must not fill the table.
   if (confirmed || score.updated_ns != 0) store(event.source, score);
-  return boot_time(score.proven_until_ns) - proven_until >= kProvenNews;
+  return {confirmed, boot_time(score.proven_until_ns) - proven_until >= kProvenNews};
 }
 
 void Scoring::count(const mw_event& outcome, mw_score& score) {

@@ -23,9 +23,12 @@ class Scoring {
 
   void configure(Rule rule, Confirm confirm);
 
-  /// Counts an outcome, or that nobody answered. True if it proved the source a mailer, for the
-  /// first time today.
-  bool take(const mw_event& event);
+  struct Taken {
+    bool counted = false;  ///< confirmed, and no outage had to answer for it
+    bool proved = false;   ///< the source a mailer, for the first time today
+  };
+  /// Counts an outcome, or that nobody answered.
+  Taken take(const mw_event& event);
   /// Runs the kernel's sweep, and looks whether the uplink is down. True if it is so since now.
   bool watch();
   /// Reads all scores: who is at the threshold, and which are idle and can go.

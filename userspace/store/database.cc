@@ -87,7 +87,23 @@ CREATE TABLE proven (
 ) STRICT, WITHOUT ROWID;
 )",
     // Old decisions are found, and removed, by when they ended.
-    "CREATE INDEX ended_decisions ON decisions (ended_ms) WHERE ended_ms IS NOT NULL",
+    // And what simulate looks back on: lists of scores are of policy/day.h, in 1/256.
+    R"(
+CREATE INDEX ended_decisions ON decisions (ended_ms) WHERE ended_ms IS NOT NULL;
+
+CREATE TABLE source_days (
+  day               INTEGER NOT NULL,
+  source            TEXT NOT NULL,
+  contacts          INTEGER NOT NULL,
+  unanswered        INTEGER NOT NULL,
+  no_message        INTEGER NOT NULL,
+  messages          INTEGER NOT NULL,
+  networks_most     INTEGER NOT NULL,
+  score_most        TEXT NOT NULL,
+  proven_score_most TEXT NOT NULL,
+  PRIMARY KEY (day, source)
+) STRICT, WITHOUT ROWID;
+)",
 };
 constexpr int kSchema = std::size(kMigrations);
 

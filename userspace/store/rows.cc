@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -67,6 +68,18 @@ std::optional<std::vector<mw_addr>> parse_addresses(std::string_view text) {
     text.remove_prefix(std::min(text.size(), word.size() + 1));
   }
   return addresses;
+}
+
+/// Nothing if they are not as many numbers as there are gates.
+std::optional<decltype(SourceDay::score_most)> parse_scores(std::string_view text) {
+  decltype(SourceDay::score_most) scores{};
+  for (std::uint32_t& score : scores) {
+    const char* const end = text.data() + text.size();
+    const auto [at, failed] = std::from_chars(text.data(), end, score);
+    if (failed != std::errc{} || (at != end && *at != ',')) return std::nullopt;
+    text.remove_prefix(std::min(text.size(), static_cast<std::size_t>(at - text.data()) + 1));
+  }
+  return text.empty() ? std::optional(scores) : std::nullopt;
 }
 
 /// Without evidence its columns stay NULL.
@@ -305,6 +318,55 @@ std::optional<ModeOrder> mode_order(SQLite::Database& database) {
   Row row(select);
   return ModeOrder{row.parsed("mode", parse_mode), row.parsed("file_mode", parse_mode),
                    row.text("ordered_by"), row.time("since_ms")};
+}
+
+void put_days(SQLite::Database& database, const std::vector<SourceDay>& days) {
+  SQLite::Statement put(database,
+                        "INSERT OR REPLACE INTO source_days VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  for (const SourceDay& day : days) {
+    put.reset();
+    put.bind(1, static_cast<std::int64_t>(day.day.time_since_epoch().count()));
+    put.bind(2, to_string(day.source));
+    put.bind(3, day.contacts);
+    put.bind(4, day.unanswered);
+    put.bind(5, day.no_message);
+    put.bind(6, day.messages);
+    put.bind(7, day.networks_most);
+    put.bind(8, fmt::format("{}", fmt::join(day.score_most, ",")));
+    put.bind(9, fmt::format("{}", fmt::join(day.proven_score_most, ",")));
+    put.exec();
+  }
+}
+
+std::vector<SourceDay> days_since(SQLite::Database& database, std::chrono::sys_days day) {
+  SQLite::Statement select(database, "SELECT * FROM source_days WHERE day >= ?");
+  select.bind(1, static_cast<std::int64_t>(day.time_since_epoch().count()));
+  std::vector<SourceDay> days;
+  while (select.executeStep()) {
+    Row row(select);
+    SourceDay found;
+    found.day = std::chrono::sys_days(std::chrono::days(row.count<std::int32_t>("day")));
+    found.source = row.parsed("source", parse_address);
+    found.contacts = row.count<std::uint32_t>("contacts");
+    found.unanswered = row.count<std::uint32_t>("unanswered");
+    found.no_message = row.count<std::uint32_t>("no_message");
+    found.messages = row.count<std::uint32_t>("messages");
+    found.networks_most = row.count<std::uint32_t>("networks_most");
+    found.score_most = row.parsed("score_most", parse_scores);
+    found.proven_score_most = row.parsed("proven_score_most", parse_scores);
+    days.push_back(found);
+  }
+  return days;
+}
+
+void prune_days(SQLite::Database& database, std::size_t most) {
+  database.exec("DELETE FROM source_days WHERE day < (SELECT max(day) FROM source_days) - 31");
+  SQLite::Statement many(database, R"(
+DELETE FROM source_days WHERE (day, source) IN (
+  SELECT day, source FROM source_days ORDER BY day
+  LIMIT max(0, (SELECT count(*) FROM source_days) - ?)))");
+  many.bind(1, static_cast<std::int64_t>(most));
+  many.exec();
 }
 
 void put_proven(SQLite::Database& database, const mw_addr& source,

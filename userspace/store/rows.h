@@ -39,6 +39,12 @@ void put_allow_edit(SQLite::Database& database, const AllowEdit& edit);
 void put_mode_order(SQLite::Database& database, const ModeOrder& order);
 [[nodiscard]] std::optional<ModeOrder> mode_order(SQLite::Database& database);
 
+void put_days(SQLite::Database& database, const std::vector<SourceDay>& days);
+[[nodiscard]] std::vector<SourceDay> days_since(SQLite::Database& database,
+                                                std::chrono::sys_days day);
+/// A month before the youngest, and of the rest the youngest.
+void prune_days(SQLite::Database& database, std::size_t most);
+
 void put_proven(SQLite::Database& database, const mw_addr& source,
                 const std::optional<WallTime>& until);
 [[nodiscard]] std::vector<std::pair<mw_addr, WallTime>> proven(SQLite::Database& database,

@@ -176,7 +176,10 @@ Result<std::optional<Decision>> Store::decision(std::uint32_t number) const {
 }
 
 Result<std::size_t> Store::prune(WallTime ended_before, std::size_t most) {
-  return impl_->write("prune", [&] { return rows::prune(*impl_->database, ended_before, most); });
+  return impl_->write("prune", [&] {
+    rows::prune_days(*impl_->database, most);
+    return rows::prune(*impl_->database, ended_before, most);
+  });
 }
 
 Result<std::vector<Decision>> Store::decisions_since(WallTime since) const {
@@ -209,6 +212,18 @@ Result<> Store::set_mode_order(const ModeOrder& order) {
 
 Result<std::optional<ModeOrder>> Store::mode_order() const {
   return impl_->guarded("read mode of", [&] { return rows::mode_order(*impl_->database); });
+}
+
+Result<> Store::put_days(const std::vector<SourceDay>& days) {
+  return impl_->write("note what sources did in", [&] {
+    rows::put_days(*impl_->database, days);
+    return Ok{};
+  });
+}
+
+Result<std::vector<SourceDay>> Store::days_since(std::chrono::sys_days day) const {
+  return impl_->guarded("read the days of",
+                        [&] { return rows::days_since(*impl_->database, day); });
 }
 
 Result<> Store::set_proven(const mw_addr& source, const std::optional<WallTime>& until) {

@@ -12,6 +12,7 @@
 
 #include "base/decision.h"
 #include "base/result.h"
+#include "policy/day.h"
 
 namespace mailweir {
 
@@ -69,7 +70,8 @@ class Store {
   [[nodiscard]] Result<std::vector<Decision>> history(const mw_addr& source, WallTime since) const;
 
   /// Removes decisions that ended before then, and of the oldest ended ones as many as there are
-  /// more than `most` in all. Returns how many.
+  /// more than `most` in all. Returns how many. Of source days a month stays, and no more than
+  /// `most`.
   [[nodiscard]] Result<std::size_t> prune(WallTime ended_before, std::size_t most);
 
   [[nodiscard]] Result<> allow_add(const AllowEdit& edit);  ///< replaces one of the same prefix
@@ -78,6 +80,11 @@ class Store {
 
   [[nodiscard]] Result<> set_mode_order(const ModeOrder& order);
   [[nodiscard]] Result<std::optional<ModeOrder>> mode_order() const;
+
+  /// Puts them in the place of what was known of the same days.
+  [[nodiscard]] Result<> put_days(const std::vector<SourceDay>& days);
+  /// Of this day and later ones.
+  [[nodiscard]] Result<std::vector<SourceDay>> days_since(std::chrono::sys_days day) const;
 
   /// Until when a source counts as a proven mailer; none: not any more.
   [[nodiscard]] Result<> set_proven(const mw_addr& source, const std::optional<WallTime>& until);
