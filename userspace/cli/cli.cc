@@ -38,6 +38,8 @@ class CommandLine {
   void add_look();
   void add_act();
   void add_allow();
+  void add_before();
+  void add_simulate();
   void add_daemon();
   void add_config();
   void add_change(CLI::App* verb, const char* what);
@@ -53,6 +55,8 @@ class CommandLine {
   unsigned rows_ = 0;
   bool follow_ = false;
   std::string address_;
+  ReplayOrder replay_;
+  SimulateOrder simulate_;
   std::string mode_;
 };
 
@@ -67,6 +71,8 @@ CommandLine::CommandLine(const RunVerb& run) {
   add_look();
   add_act();
   add_allow();
+  add_before();
+  add_simulate();
   add_daemon();
   add_config();
   app_.footer(
@@ -181,6 +187,43 @@ void CommandLine::add_allow() {
       ->add_option("ADDR", address_, "IPv4 or IPv6 address")
       ->option_text(" ")
       ->required();
+}
+
+void CommandLine::add_before() {
+  CLI::App* replay = add(app_, "replay", "What this policy would have done to recorded traffic",
+                         "replay capture.pcap --as 172.16.0.0/12",
+                         [this](const Console& console) { return run_replay(console, replay_); });
+  replay
+      ->add_option("FILE", replay_.files,
+                   "pcap, pcapng, Zeek conn.log, kernel LOG lines; also gzipped; - for stdin")
+      ->option_text("...")
+      ->required();
+  replay->add_option("--as", replay_.as, "Give the recorded clients addresses of this prefix")
+      ->option_text("PREFIX");
+  replay->add_option("--plot", replay_.plot, "A picture: SYNs per second, score, block")
+      ->option_text("FILE.svg");
+  replay->add_option("--seed", replay_.seed, "Of the contact hash, to make a run again")
+      ->option_text("N");
+  replay->add_flag("--all", replay_.all, "Every source, not the first 20");
+}
+
+void CommandLine::add_simulate() {
+  CLI::App* simulate =
+      add(app_, "simulate", "What other thresholds would have done to this gateway's clients",
+          "simulate --servers 15 --score 11.5 --days 3",
+          [this](const Console& console) { return show_simulation(console, simulate_); });
+  simulate->add_option("--days", simulate_.days, "To look back (default: 7)")
+      ->option_text("N")
+      ->check(CLI::Range(1, 31));
+  simulate->add_option("--servers", simulate_.servers, "In place of [block] servers")
+      ->option_text("N")
+      ->check(CLI::IsMember({5, 10, 15, 20, 30}));
+  simulate->add_option("--score", simulate_.score, "In place of [block] score")
+      ->option_text("X")
+      ->check(CLI::PositiveNumber);
+  simulate->add_option("--score-proven", simulate_.score_proven, "Of proven mailers")
+      ->option_text("X")
+      ->check(CLI::PositiveNumber);
 }
 
 void CommandLine::add_daemon() {

@@ -37,6 +37,25 @@ int order_reload(const Console& console);
 int order_detach(const Console& console);
 int order_migrate(const Console& console, bool dry_run);
 
+/// Recordings, in time order; nothing is changed.
+struct ReplayOrder {
+  std::vector<std::string> files;
+  std::string as;    ///< a prefix; empty: addresses as recorded
+  std::string plot;  ///< a file; empty: no picture
+  std::uint64_t seed = 0;  ///< 0: drawn
+  bool all = false;        ///< all rows
+};
+int run_replay(const Console& console, const ReplayOrder& order);
+
+/// What is 0 is as the daemon has it.
+struct SimulateOrder {
+  unsigned days = 7;
+  unsigned servers = 0;
+  double score = 0;
+  double score_proven = 0;
+};
+int show_simulation(const Console& console, const SimulateOrder& order);
+
 int check_config(const Console& console);
 int show_config(const Console& console);
 int show_version(const Console& console);

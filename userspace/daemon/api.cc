@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "base/time_text.h"
+#include "daemon/simulation.h"
 #include "daemon/views.h"
 #include "datapath/pins.h"
 
@@ -97,6 +98,7 @@ HttpAnswer Api::get(const HttpRequest& request) {
   if (path == "/v1/sources") return sources(request);
   if (path.starts_with(kSource)) return source(path.substr(kSource.size()));
   if (path == "/v1/blocks") return blocks();
+  if (path == "/v1/simulate") return simulate(request);
   if (path == "/v1/events") return events(request);
   if (path == "/v1/allow") return allow_list("");
   if (path.starts_with(kAllow)) return allow_list(path.substr(kAllow.size()));
@@ -206,6 +208,39 @@ HttpAnswer Api::status() {
             {"unanswered", contacts ? contacts->unanswered : 0},
             {"finished", contacts ? contacts->finished : 0}}},
           {"problems", problems()}}};
+}
+
+HttpAnswer Api::simulate(const HttpRequest& request) {
+  const auto& block = controller_.config().block;
+  Thresholds wanted{gate_for(block.servers), block.score, block.score_proven};
+  if (const auto servers = number(request.query, "servers")) {
+    if (std::ranges::find(kGates, *servers) == kGates.end())
+      return http_error(400, fmt::format("servers={} is not recorded", *servers),
+                        fmt::format("servers: {}", fmt::join(kGates, ", ")));
+    wanted.servers = static_cast<std::uint32_t>(*servers);
+  }
+  const auto decimal = [&](const char* key, double& to) {
+    const auto found = request.query.find(key);
+    if (found != request.query.end()) to = std::strtod(found->second.c_str(), nullptr);
+    return to > 0 && to < 1000;
+  };
+  const bool is_score_given = request.query.contains("score");
+  const double before = wanted.score;
+  if (!decimal("score", wanted.score))
+    return http_error(400, "score must be a number above 0", "score=9.21");
+  // A proven mailer's threshold keeps its distance, unless it is given.
+  if (is_score_given) wanted.score_proven *= wanted.score / before;
+  if (!decimal("score_proven", wanted.score_proven))
+    return http_error(400, "score_proven must be a number above 0", "score_proven=13.8");
+
+  controller_.write_days();
+  const std::uint64_t back =
+      std::clamp<std::uint64_t>(number(request.query, "days").value_or(7), 1, 31);
+  const auto today = std::chrono::floor<std::chrono::days>(clock_.now().wall);
+  const auto days = controller_.days_since(today - std::chrono::days(back - 1));
+  if (!days) return http_error(500, days.error().message);
+  return {.body =
+              simulation_json(*days, wanted, controller_.config().networks.ipv6_prefix)};
 }
 
 HttpAnswer Api::sources(const HttpRequest& request) {

@@ -32,6 +32,7 @@ class Api {
   HttpAnswer sources(const HttpRequest& request);
   HttpAnswer source(const std::string& text);
   HttpAnswer blocks();
+  HttpAnswer simulate(const HttpRequest& request);
   HttpAnswer events(const HttpRequest& request);
   HttpAnswer allow_list(const std::string& address);
   HttpAnswer block(const HttpRequest& request);

@@ -464,6 +464,20 @@ Result<> KernelDatapath::set_virtual_now(BootTime now) {
   return impl_->write_settings();
 }
 
+Result<> KernelDatapath::set_hash_seed(std::uint64_t seed) {
+  impl_->settings.hash_seed = seed;
+  return impl_->write_settings();
+}
+
+Result<bool> KernelDatapath::test_run(const std::vector<std::uint8_t>& frame) {
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(),
+              .data_size_in = static_cast<__u32>(frame.size()));
+  if (bpf_prog_test_run_opts(program_fd(Program::xdp), &options) != 0)
+    return sys_error(
+        errno, "run the kernel program on a frame of " + std::to_string(frame.size()) + " bytes");
+  return options.retval == XDP_PASS;
+}
+
 int KernelDatapath::program_fd(Program program) const {
   const auto& programs = impl_->skeleton->progs;
   return bpf_program__fd(program == Program::xdp  ? programs.limit_xdp

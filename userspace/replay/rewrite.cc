@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "replay/rewrite.h"
+
+#include <linux/if_ether.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace mailweir {
+namespace {
+
+constexpr int kMostExtensions = 8;
+
+/// Where in the frame the source address and the TCP header stand.
+struct Places {
+  std::size_t source = 0;
+  std::size_t tcp = 0;
+  bool is_ipv4 = true;
+};
+
+unsigned get16(const std::vector<std::uint8_t>& bytes, std::size_t at) {
+  return at + 2 <= bytes.size() ? static_cast<unsigned>(bytes[at]) << 8 | bytes[at + 1] : 0;
+}
+
+/// Behind Ethernet and its VLAN tags; none: not IP.
+std::optional<std::size_t> network_header(const ReplayFrame& frame) {
+  if (frame.link == ReplayFrame::Link::ip) return 0;
+  std::size_t at = 12;
+  unsigned type = get16(frame.bytes, at);
+  for (int tags = 0; tags < 2 && (type == ETH_P_8021Q || type == ETH_P_8021AD); ++tags)
+    type = get16(frame.bytes, at += 4);
+  if (type != ETH_P_IP && type != ETH_P_IPV6) return std::nullopt;
+  return at + 2;
+}
+
+std::optional<Places> find_tcp(const ReplayFrame& frame) {
+  const auto& bytes = frame.bytes;
+  const auto start = network_header(frame);
+  if (!start || *start >= bytes.size()) return std::nullopt;
+  const std::size_t at = *start;
+  if (bytes[at] >> 4 == 4) {
+    const Places places{at + 12, at + std::size_t{4} * (bytes[at] & 0xf), true};
+    if (places.tcp + 4 > bytes.size() || bytes[at + 9] != IPPROTO_TCP ||
+        (get16(bytes, at + 6) & 0x1fff) != 0)
+      return std::nullopt;
+    return places;
+  }
+  if (at + 40 > bytes.size()) return std::nullopt;
+  Places places{at + 8, at + 40, false};
+  std::uint8_t next = bytes[at + 6];
+  for (int i = 0; i < kMostExtensions && next != IPPROTO_TCP; ++i) {
+    if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
+      return std::nullopt;
+    if (places.tcp + 2 > bytes.size()) return std::nullopt;
+    next = bytes[places.tcp];
+    places.tcp += std::size_t{8} * (bytes[places.tcp + 1] + std::size_t{1});
+  }
+  if (next != IPPROTO_TCP || places.tcp + 4 > bytes.size()) return std::nullopt;
+  return places;
+}
+
+}  // namespace
+
+bool Rewriter::rewrite(ReplayFrame& frame) {
+  const auto places = find_tcp(frame);
+  if (!places || places->is_ipv4 != into_.is_ipv4() ||
+      !ports_.contains(static_cast<std::uint16_t>(get16(frame.bytes, places->tcp + 2))))
+    return true;
+  mw_addr source = into_.addr;
+  std::uint8_t* const field = frame.bytes.data() + places->source;
+  const std::size_t bytes = places->is_ipv4 ? 4 : 16;
+  std::copy_n(field, bytes, source.bytes + 16 - bytes);
+  const auto place = place_of(source);
+  if (!place) return false;
+  std::copy_n(place->bytes + 16 - bytes, bytes, field);
+  return true;
+}
+
+/// An IPv6 client keeps its interface identifier: it is known by its /64.
+std::optional<mw_addr> Rewriter::place_of(const mw_addr& recorded) {
+  const std::size_t client_bytes = into_.is_ipv4() ? 16 : 8;
+  mw_addr client = recorded;
+  std::fill(client.bytes + client_bytes, client.bytes + 16, 0);
+  auto found = places_.find(client);
+  if (found == places_.end()) {
+    const std::size_t free_bits = client_bytes * 8 - into_.bits;
+    // The first address is the network's own.
+    std::uint64_t number = places_.size() + 1;
+    if (free_bits < 63 && number >= (std::uint64_t{1} << free_bits)) return std::nullopt;
+    mw_addr place = into_.addr;
+    for (std::size_t byte = client_bytes; number != 0; number >>= 8)
+      place.bytes[--byte] |= static_cast<__u8>(number);
+    found = places_.emplace(client, place).first;
+    origins_[place] = client;
+  }
+  mw_addr place = found->second;
+  std::copy(recorded.bytes + client_bytes, recorded.bytes + 16, place.bytes + client_bytes);
+  return place;
+}
+
+mw_addr Rewriter::recorded(const mw_addr& rewritten) const {
+  const auto found = origins_.find(rewritten);
+  return found == origins_.end() ? rewritten : found->second;
+}
+
+}  // namespace mailweir
