@@ -30,6 +30,12 @@ static __always_inline struct mw_event *new_event(__u64 *tat_ns, const struct mw
 	return event;
 }
 
+/* A replay looks after each packet: waking it would cost this CPU an interrupt every time. */
+static __always_inline void send_event(struct mw_event *event)
+{
+	bpf_ringbuf_submit(event, virtual_clock ? BPF_RB_NO_WAKEUP : 0);
+}
+
 /* `is_milestone`: a count that people wait for was reached; it is not kept back. */
 static __always_inline void send_hint(const struct question *q, enum mw_event_kind kind,
 				      int is_milestone)
@@ -52,7 +58,7 @@ static __always_inline void send_hint(const struct question *q, enum mw_event_ki
 	event->destination = q->pkt->dst;
 	event->ifindex = q->pkt->ifindex;
 	event->kind = kind;
-	bpf_ringbuf_submit(event, 0);
+	send_event(event);
 }
 
 /* What a message earns with the brake, in first contacts. */
@@ -105,7 +111,7 @@ static __always_inline void send_outcome(const struct question *q, enum mw_event
 	event->started_ns = mw_ticks_to_ns(measure->start_ticks, q->now_ns);
 	event->sent_bytes = measure->sent_bytes;
 	event->heard_bytes = measure->heard_bytes;
-	bpf_ringbuf_submit(event, 0);
+	send_event(event);
 	if (is_contact && kind != MW_EVENT_HEARD)
 		count_contact(CONTACT_FINISHED, 1);
 }

@@ -85,7 +85,7 @@ static __always_inline void close_contact(const struct sweep *sweep, const struc
 		bpf_ringbuf_discard(event, 0);
 		return;
 	}
-	bpf_ringbuf_submit(event, 0);
+	send_event(event);
 	account_over(sweep, src, &dst, is_message);
 	count_contact(CONTACT_FINISHED, 1);
 }
@@ -156,7 +156,7 @@ static __always_inline void tell_unanswered(const struct sweep *sweep, const str
 	event->source = *key;
 	event->kind = MW_EVENT_UNANSWERED;
 	event->count = count;
-	bpf_ringbuf_submit(event, 0);
+	send_event(event);
 }
 
 /* Most sources have nothing to judge: asked without a call for each flow. */
