@@ -3,7 +3,8 @@
 
 usage: mail_port.py serve                          greets on port 25 of every address it has
        mail_port.py connect SOURCE SERVER [PORT]   0: was greeted within two seconds; 1: was not
-       mail_port.py refused SOURCE SERVER[,...]    greeted and gone again, server by server"""
+       mail_port.py refused SOURCE SERVER[,...]    greeted and gone again, server by server
+       mail_port.py delivered SOURCE SERVER[,...]  greeted, and a message's worth of bytes taken"""
 
 import socket
 import socketserver
@@ -36,18 +37,27 @@ def connect(source, server, port="25"):
         return 1
 
 
-def refused(source, servers):
+def say(source, servers, text, patience):
+    """One connection each, one after the other."""
     for server in servers.split(","):
         try:
-            with socket.create_connection((server, 25), 1, (source, 0)) as connection:
+            with socket.create_connection((server, 25), patience, (source, 0)) as connection:
                 connection.recv(100)
-                connection.sendall(b"QUIT\r\n")
+                connection.sendall(text)
         except OSError:
             continue
     return 0
 
 
+def refused(source, servers):
+    return say(source, servers, b"QUIT\r\n", 1)
+
+
+def delivered(source, servers):
+    return say(source, servers, b"a line of a letter\r\n" * 50, 10)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         Server(("::", 25), Greeting).serve_forever()
-    sys.exit({"connect": connect, "refused": refused}[sys.argv[1]](*sys.argv[2:]))
+    sys.exit({"connect": connect, "refused": refused, "delivered": delivered}[sys.argv[1]](*sys.argv[2:]))
