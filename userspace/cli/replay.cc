@@ -191,7 +191,7 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
   for (const std::string& file : order.files) {
-    auto reader = open_frames(file);
+    auto reader = open_frames(file, options.config.smtp.judge);
     if (!reader) return fail(console, reader.error());
     knows_outcomes = knows_outcomes && (*reader)->knows_outcomes();
     readers.push_back(std::move(*reader));

@@ -25,6 +25,8 @@ constexpr std::string_view kMagics[] = {
 constexpr std::size_t kStreamBytes = std::size_t{256} << 10;
 /// WallTime lasts until 2262.
 constexpr std::int64_t kLastSecond = 9'000'000'000;
+constexpr std::int64_t kWrap = std::int64_t{1} << 32;
+constexpr std::int64_t kNanosecondsOfOne = 1'000'000'000;
 
 struct ClosePcap {
   void operator()(pcap_t* pcap) const { ::pcap_close(pcap); }
@@ -186,12 +188,15 @@ Result<> CaptureReader::note_end(int code) {
 
 /// tv_usec has nanoseconds, as was asked for. A simple packet block of pcapng has no time at all.
 WallTime CaptureReader::time_of(const timeval& stamp) {
-  const bool is_none = stamp.tv_sec == 0 && stamp.tv_usec == 0 && last_ != WallTime{};
-  if (is_none || stamp.tv_sec < 0 || stamp.tv_sec > kLastSecond) {
+  // pcap has 32 bits, which libpcap takes as signed: from 2038 on they look negative.
+  const std::int64_t whole = stamp.tv_sec < 0 ? stamp.tv_sec + kWrap : stamp.tv_sec;
+  const bool is_none = whole == 0 && stamp.tv_usec == 0 && last_ != WallTime{};
+  if (is_none || whole < 0 || whole > kLastSecond || stamp.tv_usec < 0 ||
+      stamp.tv_usec >= kNanosecondsOfOne) {
     ++untimed_;
     return last_;
   }
-  last_ = WallTime(seconds(stamp.tv_sec) + nanoseconds(stamp.tv_usec));
+  last_ = WallTime(seconds(whole) + nanoseconds(stamp.tv_usec));
   return last_;
 }
 

@@ -62,7 +62,10 @@ Result<> InputFile::look() {
       return sys_error(ENOMEM, "decompress " + name_);
     inflate_.reset(stream.release());
   }
+  return read_beginning();
+}
 
+Result<> InputFile::read_beginning() {
   std::string beginning(kBeginningBytes, '\0');
   std::size_t have = 0;
   while (have < kBeginningBytes) {

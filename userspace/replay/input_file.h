@@ -42,6 +42,7 @@ class InputFile {
 
   InputFile(std::string name, UniqueFd fd);
   [[nodiscard]] Result<> look();
+  [[nodiscard]] Result<> read_beginning();
   [[nodiscard]] Result<> refill();
   [[nodiscard]] Result<std::size_t> read_plain(char* into, std::size_t most);
   [[nodiscard]] Result<std::size_t> inflate_some(char* into, std::size_t most);

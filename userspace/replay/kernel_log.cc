@@ -20,8 +20,9 @@ using namespace std::chrono_literals;
 constexpr std::string_view kLookedFor = "SRC= DST= PROTO=TCP SPT= DPT= SYN";
 /// A zone that this host does not know of, and clocks that differ.
 constexpr auto kAhead = 24h;
-/// A step back by so much is the next year, and a step ahead the year before.
-constexpr int kHalfYearMonths = 6;
+/// A line may stand behind one of the next month, not of the month after it.
+constexpr int kOutOfOrderMonths = 1;
+constexpr int kFromJanuaryToDecember = 11;
 /// Lines of several CPUs may stand in the wrong order; more is another boot.
 constexpr nanoseconds kSameBoot = 10s;
 /// 29 February comes at least once in so many years.
@@ -182,12 +183,12 @@ void KernelLogReader::meet(std::string_view line) {
   entries_.push_back(entry);
 }
 
-/// Counted from the first line's. A log that begins in January may hold a late line of December.
+/// Counted from the first line's. Behind lines of January may stand a late one of December.
 std::int16_t KernelLogReader::year_offset_of(const YearlessTime& time) {
   if (last_yearless_) {
     const int ahead = time.month - last_yearless_->month;
-    if (ahead < -kHalfYearMonths) ++year_offset_;
-    if (ahead > kHalfYearMonths) --year_offset_;
+    if (ahead < -kOutOfOrderMonths) ++year_offset_;
+    if (ahead == kFromJanuaryToDecember) --year_offset_;
   }
   const std::pair here(year_offset_, time);
   latest_ = last_yearless_ ? std::max(latest_, here) : here;

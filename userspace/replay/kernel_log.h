@@ -7,7 +7,7 @@
 
 namespace mailweir {
 
-/// Reads it all, now; keeps 72 bytes for each SYN. A log without one is an error. `SEQ=` is used
+/// Reads it all, now; keeps 80 bytes for each SYN. A log without one is an error. `SEQ=` is used
 /// where --log-tcp-sequence wrote it; else a SYN that repeats addresses and ports is taken for a
 /// retransmission.
 [[nodiscard]] Result<std::unique_ptr<FrameReader>> open_kernel_log(InputFile file);
