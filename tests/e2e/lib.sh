@@ -30,7 +30,7 @@ POLL_SECONDS=0.05
   server4=198.18.1.25 server6=2001:db8:1001::25
 }
 
-fixture_dir='' daemon_pid='' listener_pid='' flood_pid='' server_pid=''
+fixture_dir='' daemon_pid='' listener_pid='' flood_pid='' server_pid='' mounts_pid=''
 checks_passed=0 checks_failed=0
 
 # ---- the telling
@@ -52,8 +52,8 @@ not() {
   ! "$@"
 }
 
-# Comparisons for check that say what they saw: equal WANTED SEEN, at_least LEAST SEEN,
-# contains PART TEXT.
+# Comparisons for check that say what they saw: equal WANTED SEEN, at_least LEAST SEEN, at_most MOST
+# SEEN, contains PART TEXT, lacks PART TEXT.
 equal() {
   if [[ $1 == "$2" ]]; then return 0; fi
   echo "        wanted $1, saw $2"
@@ -64,9 +64,20 @@ at_least() {
   echo "        wanted at least $1, saw $2"
   return 1
 }
+at_most() {
+  if (($2 <= $1)); then return 0; fi
+  echo "        wanted at most $1, saw $2"
+  return 1
+}
 contains() {
   if [[ $2 == *"$1"* ]]; then return 0; fi
   echo "        wanted $1 in: $2"
+  return 1
+}
+
+lacks() {
+  if [[ $2 != *"$1"* ]]; then return 0; fi
+  echo "        wanted no $1 in: $2"
   return 1
 }
 
@@ -103,7 +114,7 @@ story_end() {
 in_ns() {
   local where=$1
   shift
-  nsenter --net="/run/netns/$fixture_ns-$where" -- "$@"
+  nsenter --net="/run/netns/$fixture_ns-$where" ${mounts_pid:+--mount="/proc/$mounts_pid/ns/mnt"} -- "$@"
 }
 cli() { in_ns cli "$@"; }
 gw() { in_ns gw "$@"; }
@@ -200,6 +211,15 @@ syns_at() {
   echo "$total"
 }
 
+# mounts_up: from here on the namespaces and the daemon have mounts of their own (gw mount ...),
+# which outlive the daemon and go with the story.
+mounts_up() {
+  (exec unshare --mount sleep infinity) &
+  mounts_pid=$!
+  wait_for "[[ \$(readlink /proc/$mounts_pid/ns/mnt) != \$(readlink /proc/self/ns/mnt) ]]" 5 ||
+    die "no mount namespace"
+}
+
 # ---- traffic
 
 # server_start: somebody greets on port 25 of every server address. Without it they answer RST.
@@ -236,11 +256,11 @@ syns() {
     --destinations "$destinations" --port 25 --count "$count" "$@" | jq .sent
 }
 
-# flood_start SOURCE DESTINATIONS: SYNs in the background until flood_stop.
+# flood_start SOURCE DESTINATIONS [RATE]: SYNs in the background until flood_stop.
 flood_start() {
   (exec nsenter --net="/run/netns/$fixture_ns-cli" -- "$MAILWEIR_SYN" --interface "$client_if" \
     --dst-mac auto --source "$1" --destinations "$2" --port 25 --count 10000000 \
-    --rate 20000) >>"$fixture_dir/flood.log" 2>&1 &
+    --rate "${3:-20000}") >>"$fixture_dir/flood.log" 2>&1 &
   flood_pid=$!
 }
 
@@ -275,6 +295,18 @@ config_write() {
   done | LC_ALL=C sort >"$config"
 }
 
+# iptables_of nft|legacy: from here on the daemon and the story take `iptables` from there.
+iptables_of() {
+  local name suffix
+  mkdir -p "$fixture_dir/bin"
+  for name in iptables ip6tables; do
+    for suffix in "" -save -restore; do
+      ln -sf "/usr/sbin/xtables-$1-multi" "$fixture_dir/bin/$name$suffix"
+    done
+  done
+  if [[ $PATH != "$fixture_dir/bin:"* ]]; then PATH=$fixture_dir/bin:$PATH; fi
+}
+
 # daemon_try [OPTION]...: starts it in the gateway; 0 when it has said READY=1. 1 when it ended
 # before or never said it: then it is gone, daemon_status is its exit status, and the log tells why;
 # one that ran before is still the story's daemon.
@@ -287,7 +319,8 @@ daemon_try() {
   read -r _ <"$bound"
   (
     export NOTIFY_SOCKET=$notify
-    exec nsenter --net="/run/netns/$fixture_ns-gw" -- "$MAILWEIR_BIN" --config "$config" run "$@"
+    exec nsenter --net="/run/netns/$fixture_ns-gw" ${mounts_pid:+--mount="/proc/$mounts_pid/ns/mnt"} -- \
+      "$MAILWEIR_BIN" --config "$config" run "$@"
   ) >>"$daemon_log" 2>&1 &
   daemon_pid=$!
   if wait -n -p ended "$listener_pid" "$daemon_pid" && [[ $ended == "$listener_pid" ]]; then
@@ -364,6 +397,7 @@ fixture_down() {
       ip netns del "$fixture_ns-$where"
     fi
   done
+  stop "$mounts_pid" KILL
   rm -rf "$bpffs_dir" "$fixture_dir"
   exit "$status"
 }
