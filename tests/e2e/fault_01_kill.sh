@@ -6,7 +6,7 @@
 # default: its rules would hide a gap.
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-rounds=${1:-25} mirror=${2:-none}
+rounds=${1:-15} mirror=${2:-none}
 seed=${SEED:-$RANDOM}
 
 orders() { # orders run|compare ARGUMENT...

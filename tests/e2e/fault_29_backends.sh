@@ -9,6 +9,7 @@ backend=$1
 other=legacy
 if [[ $backend == legacy ]]; then other=nft; fi
 
+written() { mw_json .mirror.backend status; }
 fixture_up "backends-$backend"
 iptables_of "$backend"
 gw "iptables-$other" -w 5 -A FORWARD -s 172.16.99.1 -p tcp --dport 25 -j DROP
@@ -16,10 +17,9 @@ before=$(gw "iptables-$other" -w 5 -S)
 config_write
 server_start
 daemon_start
-check "both are named in the log" contains \
-  "both iptables backends hold filter rules: mailweir writes to $backend, as iptables does here, but $other holds" \
-  "$(cat "$daemon_log")"
-check "status names the one that is written" equal "$backend" "$(mw_json .mirror.backend status)"
+check "both are named in the log" log_says \
+  "both iptables backends hold filter rules: mailweir writes to $backend, as iptables does here, but $other holds"
+check "status names the one that is written" wait_for '[[ $(written) == "$backend" ]]' 10
 mw block "$client4" --for 1h >/dev/null
 check "the rule is there" wait_for "gw iptables-$backend -w 5 -S MAILWEIR | grep -q $client4" 10
 check "the other is as it was" equal "$before" "$(gw "iptables-$other" -w 5 -S)"
@@ -31,7 +31,7 @@ daemon_stop
 iptables_of "$other"
 : >"$daemon_log"
 daemon_start
-check "after a change of backend status names the new one" equal "$other" "$(mw_json .mirror.backend status)"
+check "after a change of backend status names the new one" wait_for '[[ $(written) == "$other" ]]' 10
 check "its chain has the rule" wait_for "gw iptables-$other -w 5 -S MAILWEIR | grep -q $client4" 10
-check "and the log names both" contains "both iptables backends hold filter rules: mailweir writes to $other" "$(cat "$daemon_log")"
+check "and the log names both" log_says "both iptables backends hold filter rules: mailweir writes to $other"
 story_end

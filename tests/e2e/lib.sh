@@ -81,6 +81,12 @@ lacks() {
   return 1
 }
 
+# log_says TEXT: the daemon's log does, within ten seconds.
+log_says() {
+  if wait_for "grep -qF -- '$1' '$daemon_log'" 10; then return 0; fi
+  contains "$1" "$(cat "$daemon_log")"
+}
+
 # wait_for CONDITION SECONDS: polls the command until it succeeds; fails if it never does.
 wait_for() {
   local end=$((SECONDS + $2))
@@ -245,6 +251,8 @@ refused() {
   local address=$1
   if [[ $address == *:* ]]; then address="[$address]"; fi
   cli ss -K -Htn "src $address" >/dev/null
+  # Nor the servers', which would be answered by resets of what the client has forgotten.
+  srv ss -K -Htn 'sport = :25' >/dev/null
 }
 
 # syns COUNT SOURCE DESTINATION[,DESTINATION]... [OPTION]...: raw SYNs; prints how many were sent.

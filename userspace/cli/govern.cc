@@ -90,6 +90,8 @@ int order_mode(const Console& console, const std::string& mode) {
   for (const json& decision : field(*body, "lifted"))
     console.out << fmt::format("lifted {} (decision {})\n", text(field(decision, "source")),
                                text(field(decision, "id")));
+  if (const std::string note = text(field(*body, "note")); !note.empty())
+    console.out << note << '\n';
   if (now != was && !console.globals.quiet)
     console.out << "until the file's own mode is changed\nundo: mailweir mode " << was << '\n';
   return kDone;

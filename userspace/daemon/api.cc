@@ -239,8 +239,7 @@ HttpAnswer Api::simulate(const HttpRequest& request) {
   const auto today = std::chrono::floor<std::chrono::days>(clock_.now().wall);
   const auto days = controller_.days_since(today - std::chrono::days(back - 1));
   if (!days) return http_error(500, days.error().message);
-  return {.body =
-              simulation_json(*days, wanted, controller_.config().networks.ipv6_prefix)};
+  return {.body = simulation_json(*days, wanted, controller_.config().networks.ipv6_prefix)};
 }
 
 HttpAnswer Api::sources(const HttpRequest& request) {
@@ -395,8 +394,12 @@ HttpAnswer Api::mode(const HttpRequest& request) {
   if (!lifted) return http_error(500, lifted.error().message);
   json list = json::array();
   for (const Decision& each : *lifted) list.push_back(decision_json(each, clock_.now()));
-  return {
-      .body = {{"mode", to_string(*wanted)}, {"was", to_string(was)}, {"lifted", std::move(list)}}};
+  return {.body = {{"mode", to_string(*wanted)},
+                   {"was", to_string(was)},
+                   {"lifted", std::move(list)},
+                   {"note", controller_.store_problem().empty()
+                                ? ""
+                                : "in force, but not persisted: " + controller_.store_problem()}}};
 }
 
 HttpAnswer Api::reload() {

@@ -151,6 +151,7 @@ void Controller::evaluate(const mw_addr& key) {
   const seconds lasts = mailweir::next_duration(earlier, rule, now.wall);
   if (lasts != kForever) decision.until = now.wall + lasts;
   const std::optional<WallTime> until = decision.until;
+  if (!would) begin_count(key);
   if (auto added = add(std::move(decision)); added) {
     if (!would) breaker_.add_block(now.boot);
     scoring_.spend(key, would || !until ? now.boot : now.boot_of(*until));

@@ -164,6 +164,14 @@ void Controller::adopt(const mw_addr& written_key, const mw_block& block) {
     spdlog::error("adopt source={} failed={}", name_of(key), log_value(added.error().message));
 }
 
+/// What an end that was interrupted has left is not counted for the next block.
+void Controller::begin_count(const mw_addr& key) {
+  const Decision* const known = find_active(key);
+  if (known != nullptr && !known->would) return;
+  if (auto forgotten = datapath_.forget_drops(key); !forgotten)
+    spdlog::error("blocklist failed={}", log_value(forgotten.error().message));
+}
+
 /// Record, then kernel, then mirror. A failing record does not hold up enforcement.
 Result<> Controller::add(Decision decision) {
   last_number_ = decision.number;

@@ -124,6 +124,7 @@ class Controller {
   Result<> apply_rules();
   Result<> reconcile(std::vector<std::string>& repaired);
   Result<> add(Decision decision);
+  void begin_count(const mw_addr& key);
   void end(const mw_addr& key, EndCause cause, std::string_view by);
   void drop_other_prefix(std::vector<std::string>& repaired);
   void lift_forbidden(std::vector<Decision>* lifted, std::string_view by);

@@ -25,6 +25,7 @@
 #include "daemon/views.h"
 #include "datapath/interface.h"
 #include "datapath/kernel_datapath.h"
+#include "datapath/pins.h"
 
 namespace mailweir {
 namespace {
@@ -81,6 +82,7 @@ class Daemon {
   std::unique_ptr<Api> api_;
   std::unique_ptr<MirrorWorker> mirror_;
   UniqueFd link_watch_;
+  UniqueFd pins_lock_;
   std::string pin_problem_;
   std::uint64_t journal_seen_ = 0;
   bool stopping_ = false;
@@ -185,6 +187,10 @@ Result<> Daemon::check_interfaces(const Config& config) const {
 }
 
 Result<> Daemon::open_kernel(const Config& config) {
+  if (auto usable = check_bpffs(config.bpffs_dir); !usable) return usable;
+  auto lock = lock_pins(config.bpffs_dir);
+  if (!lock) return std::move(lock).error();
+  pins_lock_ = std::move(*lock);
   auto loaded = KernelDatapath::load({.bpffs_dir = config.bpffs_dir,
                                       .sources = config.maps.sources,
                                       .blocks = config.maps.blocks});
@@ -194,19 +200,12 @@ Result<> Daemon::open_kernel(const Config& config) {
   return Ok{};
 }
 
-/// Without iptables the kernel program enforces all the same: degraded, not dead.
+/// In a thread of its own: without iptables, or with one that hangs, the kernel program enforces
+/// all the same. Degraded, not dead.
 void Daemon::open_mirror(const Config& config) {
   if (config.mirror.backend == MirrorBackend::none) return;
-  auto iptables = Iptables::open();
-  if (!iptables) {
-    state_.mirror = {.backend = "iptables", .state = "degraded", .note = iptables.error().message};
-    spdlog::error("mirror degraded={}", log_value(iptables.error().message));
-    return;
-  }
-  state_.mirror = {.backend = iptables->backend(), .state = "pending", .note = ""};
-  if (const auto other = iptables->other_backend_in_use())
-    spdlog::warn("mirror note={}", log_value(*other));
-  mirror_ = std::make_unique<MirrorWorker>(std::move(*iptables));
+  state_.mirror = {.backend = "iptables", .state = "pending", .note = ""};
+  mirror_ = std::make_unique<MirrorWorker>();
 }
 
 Result<> Daemon::watch() {
@@ -281,7 +280,10 @@ void Daemon::check_attached() {
       std::exchange(state_.attachments, datapath_->check_attached());
   if (std::string problem = datapath_->pin_problem(); problem != pin_problem_) {
     pin_problem_ = std::move(problem);
-    spdlog::error("maps pins={}", pin_problem_.empty() ? "restored" : log_value(pin_problem_));
+    if (pin_problem_.empty())
+      spdlog::info("maps pins=restored");
+    else
+      spdlog::error("maps pins={}", log_value(pin_problem_));
     controller_->journal().add(clock_.now().wall, "pins", "",
                                pin_problem_.empty() ? "pinned again" : pin_problem_);
   }
@@ -324,6 +326,8 @@ void Daemon::take_mirror_reports() {
     using What = MirrorWorker::Report::What;
     MirrorState& mirror = state_.mirror;
     mirror.checked = clock_.now().boot;
+    if (!report.backend.empty()) mirror.backend = report.backend;
+    if (!report.other.empty()) spdlog::warn("mirror note={}", log_value(report.other));
     const bool is_news = report.text != mirror.note;
     if (report.what == What::written || report.what == What::matches) {
       if (!report.text.empty()) {

@@ -35,10 +35,8 @@ std::string drift_of(const MirrorFound& found, const MirrorTable& written, bool 
 
 }  // namespace
 
-MirrorWorker::MirrorWorker(Iptables iptables)
-    : iptables_(std::move(iptables)),
-      report_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { work(); }) {}
+MirrorWorker::MirrorWorker()
+    : report_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { work(); }) {}
 
 MirrorWorker::~MirrorWorker() {
   {
@@ -75,7 +73,8 @@ std::vector<MirrorWorker::Report> MirrorWorker::take_reports() {
 void MirrorWorker::work() {
   std::unique_lock lock(mutex_);
   // A table that still waits when we stop is written: the chain must not stay behind the kernel.
-  while (!stop_ || to_write_) {
+  // Not where iptables fails or hangs: a stop would take a minute, and nothing would be written.
+  while (!stop_ || (to_write_ && !is_failing_)) {
     if (auto table = std::exchange(to_write_, std::nullopt)) {
       lock.unlock();
       report(write_now(*table));
@@ -95,7 +94,7 @@ void MirrorWorker::work() {
 std::string MirrorWorker::drift_at_start(const MirrorTable& table) const {
   std::string drift;
   for (const bool ipv6 : {false, true}) {
-    const auto found = iptables_.read(ipv6);
+    const auto found = iptables_->read(ipv6);
     if (!found || (found->jumps == 0 && found->rules.empty() && found->servers.empty())) continue;
     // A refresh moves the ends of rules by the dead man's time; those of a start differ always.
     MirrorFound ends_apart = *found;
@@ -108,19 +107,33 @@ std::string MirrorWorker::drift_at_start(const MirrorTable& table) const {
   return drift.empty() ? "" : "since the last run " + drift;
 }
 
+/// Tried again until it works: iptables may be installed, or healed, while we run.
+Result<> MirrorWorker::open() {
+  if (iptables_) return Ok{};
+  auto opened = Iptables::open();
+  if (!opened) return std::move(opened).error();
+  iptables_ = std::move(*opened);
+  other_ = iptables_->other_backend_in_use().value_or("");
+  return Ok{};
+}
+
 MirrorWorker::Report MirrorWorker::write_now(const MirrorTable& table) {
+  if (auto opened = open(); !opened)
+    return {.what = Report::What::failed, .rules = 0, .text = opened.error().message};
   const std::string drift = written_ ? "" : drift_at_start(table);
-  const auto done = iptables_.write(table);
+  const auto done = iptables_->write(table);
   if (!done) return {.what = Report::What::failed, .rules = 0, .text = done.error().message};
   written_ = table;
   return {.what = Report::What::written, .rules = table.rules.size(), .text = drift};
 }
 
 MirrorWorker::Report MirrorWorker::check_now() {
+  if (auto opened = open(); !opened)
+    return {.what = Report::What::failed, .rules = 0, .text = opened.error().message};
   if (!written_) return {.what = Report::What::drifted, .rules = 0, .text = "not written yet"};
   std::size_t rules = 0;
   for (const bool ipv6 : {false, true}) {
-    const auto found = iptables_.read(ipv6);
+    const auto found = iptables_->read(ipv6);
     if (!found)
       return {.what = Report::What::failed, .rules = rules, .text = found.error().message};
     rules += found->rules.size();
@@ -131,6 +144,9 @@ MirrorWorker::Report MirrorWorker::check_now() {
 }
 
 void MirrorWorker::report(Report report) {
+  is_failing_ = report.what == Report::What::failed;
+  if (iptables_) report.backend = iptables_->backend();
+  report.other = std::exchange(other_, "");
   {
     const std::lock_guard lock(mutex_);
     reports_.push_back(std::move(report));

@@ -20,9 +20,11 @@ class MirrorWorker {
     enum class What : std::uint8_t { written, matches, drifted, failed } what = What::failed;
     std::size_t rules = 0;  ///< in both families
     std::string text;       ///< of a failure or a drift; `written` has one at the start only
+    std::string backend;    ///< "nft" or "legacy"; empty while iptables cannot be used
+    std::string other;      ///< once: the other backend holds rules too
   };
 
-  explicit MirrorWorker(Iptables iptables);
+  MirrorWorker();
   ~MirrorWorker();
   MirrorWorker(const MirrorWorker&) = delete;
   MirrorWorker& operator=(const MirrorWorker&) = delete;
@@ -32,16 +34,15 @@ class MirrorWorker {
 
   [[nodiscard]] int report_fd() const { return report_fd_.get(); }  ///< readable: take_reports()
   [[nodiscard]] std::vector<Report> take_reports();
-  [[nodiscard]] const Iptables& iptables() const { return iptables_; }
 
  private:
   void work();
+  Result<> open();
   Report write_now(const MirrorTable& table);
   Report check_now();
   [[nodiscard]] std::string drift_at_start(const MirrorTable& table) const;
   void report(Report report);
 
-  const Iptables iptables_;
   const UniqueFd report_fd_;
   std::mutex mutex_;
   std::condition_variable wanted_;
@@ -49,7 +50,10 @@ class MirrorWorker {
   bool to_check_ = false;
   bool stop_ = false;
   std::vector<Report> reports_;
-  std::optional<MirrorTable> written_;  // the worker's own
+  std::optional<Iptables> iptables_;  // from here on the worker's own
+  std::optional<MirrorTable> written_;
+  std::string other_;
+  bool is_failing_ = false;
   std::thread thread_;
 };
 

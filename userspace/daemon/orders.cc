@@ -126,6 +126,7 @@ Outcome Controller::block_one(const mw_addr& key, seconds lasts, const Order& or
   if (lasts != kForever) decision.until = decision.since + lasts;
   outcome.decision = decision;
   if (order.dry_run) return outcome;
+  begin_count(key);
   if (auto added = add(std::move(decision)); !added)
     return refusal(outcome.source, added.error().message, "mailweir status");
   if (is_waiting(key))
@@ -163,6 +164,8 @@ std::vector<Outcome> Controller::unblock(const std::vector<std::string>& sources
           fmt::format("not blocked again automatically for {} (until {}); the limit still applies",
                       duration_text(config_.block.manual_grace),
                       local_text(clock_.now().wall + config_.block.manual_grace));
+      if (!order.dry_run && !store_problem_.empty())
+        done.note = "in force, but not persisted: " + store_problem_;
       outcomes.push_back(std::move(done));
     }
   }

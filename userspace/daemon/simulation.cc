@@ -31,20 +31,15 @@ json source_json(const SourceDays& source, int ipv6_prefix) {
   for (const std::uint32_t most : source.sum.proven_score_most) score = std::max(score, most);
   json days = json::array();
   for (const auto day : source.blocked) days.push_back(day_text(day));
-  return {{"source", name_of(source, ipv6_prefix)},
-          {"blocked_days", days},
-          {"contacts", source.sum.contacts},
-          {"unanswered", source.sum.unanswered},
-          {"no_message", source.sum.no_message},
-          {"messages", source.sum.messages},
-          {"networks", source.sum.networks_most},
-          {"score", score * 100 / MW_SCORE_ONE / 100.0}};
+  return {{"source", name_of(source, ipv6_prefix)}, {"blocked_days", days},
+          {"contacts", source.sum.contacts},        {"unanswered", source.sum.unanswered},
+          {"no_message", source.sum.no_message},    {"messages", source.sum.messages},
+          {"networks", source.sum.networks_most},   {"score", score * 100 / MW_SCORE_ONE / 100.0}};
 }
 
 std::size_t blocked_by(const std::vector<SourceDay>& days, const Thresholds& thresholds) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(by_source(days, thresholds),
-                            [](const SourceDays& each) { return !each.blocked.empty(); }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      by_source(days, thresholds), [](const SourceDays& each) { return !each.blocked.empty(); }));
 }
 
 json others_json(const std::vector<SourceDay>& days, const Thresholds& thresholds) {

@@ -11,8 +11,8 @@ namespace mailweir {
 
 /// Of one source over the days: sums, and the day that decides.
 struct SourceDays {
-  SourceDay sum;                                ///< its `day` is the first
-  std::vector<std::chrono::sys_days> blocked;   ///< days on which it would have been
+  SourceDay sum;                               ///< its `day` is the first
+  std::vector<std::chrono::sys_days> blocked;  ///< days on which it would have been
 };
 
 [[nodiscard]] std::vector<SourceDays> by_source(const std::vector<SourceDay>& days,

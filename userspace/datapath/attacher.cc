@@ -28,12 +28,6 @@ std::string other_xdp_program(unsigned ifindex) {
   return text;
 }
 
-bool is_live_link(int fd, unsigned ifindex) {
-  if (fd < 0) return false;
-  const auto info = link_info(fd);
-  return info && info->type == BPF_LINK_TYPE_XDP && info->xdp.ifindex == ifindex;
-}
-
 /// Moves a pin to a new object without a moment in which none is there.
 Result<> pin_over(int fd, const std::string& path) {
   const std::string fresh = path + "_new";
@@ -82,11 +76,14 @@ Attachment Attacher::attach_one(const std::string& name, AttachChoice choice) {
     describe(links_dir_, result);
     return result;
   }
-  // Its pin is gone, and it is there all the same since we hold it.
-  const std::string xdp_path =
-      link_path(links_dir_, {.kind = Kind::xdp, .ifindex = facts->ifindex});
-  if (!old_xdp && !want_tc && is_live_link(pins_.fd(xdp_path), facts->ifindex)) {
-    if (auto swapped = swap_xdp(pins_.fd(xdp_path), name); !swapped) return fail(swapped.error());
+  // The pin is gone, and the program is there all the same, since we hold it.
+  if (const auto held = held_attachment(facts->ifindex);
+      held && !(held->first.kind == Kind::xdp ? want_tc : want_xdp)) {
+    const auto swapped =
+        held->first.kind == Kind::xdp
+            ? swap_xdp(held->second, name)
+            : attach_filter(facts->ifindex, held->first.priority, tc_program(*facts), true);
+    if (!swapped) return fail(swapped.error());
     result.adopted = true;
     describe_now(result);
     return result;
@@ -154,6 +151,8 @@ Result<> Attacher::attach_xdp(const InterfaceFacts& facts, bool generic) {
       return Error{cause, what + ": " + other + "; it stays. attach = \"tc\" works beside it"};
     if (cause == ERANGE)
       return Error{cause, what + ": the MTU is too large for native XDP on this driver"};
+    if (cause == ENOSPC)
+      return Error{cause, what + ": this end of the veth has fewer queues than its peer"};
     if (cause == EOPNOTSUPP)
       return Error{cause, what + ": driver " + facts.driver + " has no native XDP"};
     return sys_error(cause, what);
@@ -202,11 +201,16 @@ void Attacher::remove(const PinnedLink& link) {
 
 /// An unmount of bpffs would destroy a link that nobody holds, at once.
 void Attacher::hold_pins() {
-  for (const PinnedLink& link : pinned_links(links_dir_))
-    pins_.hold(link.kind == Kind::xdp  ? PinKeeper::Kind::link
-               : link.kind == Kind::tc ? PinKeeper::Kind::program
-                                       : PinKeeper::Kind::map,
-               link.path);
+  for (const PinnedLink& link : pinned_links(links_dir_)) pins_.hold(link.path);
+}
+
+std::optional<std::pair<PinnedLink, int>> Attacher::held_attachment(unsigned ifindex) const {
+  for (const auto& [path, fd] : pins_.fds()) {
+    const auto link = parse_link_path(path);
+    if (link && link->ifindex == ifindex && attached_program(*link, fd) != 0)
+      return std::pair(*link, fd);
+  }
+  return std::nullopt;
 }
 
 void Attacher::remove_all_but(const std::vector<Attachment>& wanted) {
@@ -235,17 +239,18 @@ std::vector<Attachment> Attacher::check() {
 /// By its pin, or by what we hold if the pin is gone. Another program in our place is none.
 void Attacher::describe_now(Attachment& attachment) {
   describe(links_dir_, attachment);
-  const std::string path =
-      link_path(links_dir_, {.kind = Kind::xdp, .ifindex = attachment.ifindex});
-  if (const int held = pins_.fd(path);
-      !attachment.attached && is_live_link(held, attachment.ifindex)) {
+  if (const auto held = held_attachment(attachment.ifindex); held && !attachment.attached) {
     attachment.attached = true;
-    attachment.program_id = link_info(held)->prog_id;
+    attachment.program_id = attached_program(held->first, held->second);
   }
   if (!attachment.attached) return;
   for (const int ours : {programs_.xdp_fd, programs_.tc_fd, programs_.tc_ip_fd}) {
     const auto info = program_info(ours);
-    if (!info || info->id == attachment.program_id) return;
+    if (!info) return;
+    if (info->id != attachment.program_id) continue;
+    // By the id only CAP_SYS_ADMIN could ask for it.
+    attachment.tag = tag_text(*info);
+    return;
   }
   attachment.attached = false;
 }

@@ -3,7 +3,9 @@
 // evicts another program, and says which hook it took and why.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datapath/datapath.h"
@@ -39,6 +41,7 @@ class Attacher {
   void remove(const PinnedLink& link);
   void remove_all_but(const std::vector<Attachment>& wanted);
   void hold_pins();
+  [[nodiscard]] std::optional<std::pair<PinnedLink, int>> held_attachment(unsigned ifindex) const;
   void describe_now(Attachment& attachment);
   [[nodiscard]] int tc_program(const InterfaceFacts& facts) const {
     return facts.has_ethernet ? programs_.tc_fd : programs_.tc_ip_fd;

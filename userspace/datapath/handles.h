@@ -5,7 +5,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <unistd.h>
+
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -25,6 +29,21 @@ struct CallFn {
 
 using Skeleton = std::unique_ptr<mailweir_bpf, CallFn<mailweir_bpf__destroy>>;
 using RingBuffer = std::unique_ptr<ring_buffer, CallFn<ring_buffer__free>>;
+
+enum class ObjectKind : std::uint8_t { map, program, link, other };
+
+/// Of a descriptor of bpf(2): an info call on the wrong kind answers nonsense, and succeeds.
+[[nodiscard]] inline ObjectKind object_kind(int fd) {
+  char target[64] = {};
+  const std::string path = "/proc/self/fd/" + std::to_string(fd);
+  if (::readlink(path.c_str(), target, sizeof(target) - 1) < 0) return ObjectKind::other;
+  const std::string_view name(target);
+  if (name == "anon_inode:bpf-map") return ObjectKind::map;
+  if (name == "anon_inode:bpf-prog") return ObjectKind::program;
+  // Of a new link, and of one that was opened again.
+  if (name == "anon_inode:bpf_link" || name == "anon_inode:bpf-link") return ObjectKind::link;
+  return ObjectKind::other;
+}
 
 /// What the kernel says of the program behind this descriptor.
 [[nodiscard]] inline Result<bpf_prog_info> program_info(int fd) {

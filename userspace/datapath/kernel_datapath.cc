@@ -138,7 +138,7 @@ Result<> KernelDatapath::Impl::open() {
   attacher = std::make_unique<Attacher>(options.bpffs_dir + "/links", programs(), pins);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) if (const char* path = bpf_map__pin_path(map))
-      pins.hold(PinKeeper::Kind::map, path);
+      pins.hold(path);
   return Ok{};
 }
 
@@ -165,7 +165,8 @@ Result<> KernelDatapath::Impl::pin_maps() {
     const UniqueFd fd(bpf_obj_get(path.c_str()));
     if (!fd.valid()) {
       if (errno == ENOENT) continue;
-      return sys_error(errno, "open " + path);
+      return Error{EINVAL, sys_error(errno, "open " + path).message +
+                               ": it is no map; move it away, then start again"};
     }
     const auto found = map_info(fd.get());
     if (!found || found->type != bpf_map__type(map) || found->key_size != bpf_map__key_size(map) ||

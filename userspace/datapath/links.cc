@@ -102,16 +102,6 @@ std::string named(unsigned ifindex) {
                       : name;
 }
 
-std::string tag_text(const bpf_prog_info& info) {
-  std::string text;
-  for (const unsigned char byte : info.tag) {
-    char digits[3];
-    std::snprintf(digits, sizeof(digits), "%02x", byte);
-    text += digits;
-  }
-  return text;
-}
-
 Result<std::string> remove_clsact(const PinnedLink& link) {
   if (!interface_name(link.ifindex).empty()) {
     for (const std::uint32_t parent : {TC_H_MIN_INGRESS, TC_H_MIN_EGRESS}) {
@@ -132,6 +122,16 @@ Result<std::string> remove_clsact(const PinnedLink& link) {
 }
 
 }  // namespace
+
+std::string tag_text(const bpf_prog_info& info) {
+  std::string text;
+  for (const unsigned char byte : info.tag) {
+    char digits[3];
+    std::snprintf(digits, sizeof(digits), "%02x", byte);
+    text += digits;
+  }
+  return text;
+}
 
 std::string link_path(const std::string& links_dir, const PinnedLink& link) {
   const std::string index = std::to_string(link.ifindex);
@@ -169,17 +169,30 @@ std::optional<PinnedLink> find_link(const std::vector<PinnedLink>& links, Pinned
   return std::nullopt;
 }
 
+std::optional<PinnedLink> parse_link_path(const std::string& path) {
+  auto link = parse_name(std::string_view(path).substr(path.rfind('/') + 1));
+  if (link) link->path = path;
+  return link;
+}
+
 std::uint32_t attached_program(const PinnedLink& link) {
   const UniqueFd fd(bpf_obj_get(link.path.c_str()));
-  if (!fd.valid()) return 0;
+  return fd.valid() ? attached_program(link, fd.get()) : 0;
+}
+
+std::uint32_t attached_program(const PinnedLink& link, int fd) {
+  const ObjectKind kind = object_kind(fd);
+  if (link.kind == PinnedLink::Kind::clsact ||
+      kind != (link.kind == PinnedLink::Kind::xdp ? ObjectKind::link : ObjectKind::program))
+    return 0;
   if (link.kind == PinnedLink::Kind::xdp) {
-    const auto info = link_info(fd.get());
+    const auto info = link_info(fd);
     // The link of a deleted interface stays, with ifindex 0.
     return info && info->type == BPF_LINK_TYPE_XDP && info->xdp.ifindex == link.ifindex
                ? info->prog_id
                : 0;
   }
-  const auto pinned = program_info(fd.get());
+  const auto pinned = program_info(fd);
   const bpf_tc_hook hook = ingress_of(link.ifindex);
   bpf_tc_opts opts = filter_at(link.priority);
   if (!pinned || bpf_tc_query(&hook, &opts) != 0) return 0;
@@ -226,6 +239,10 @@ Result<std::string> remove_link(const PinnedLink& link) {
   if (link.kind == PinnedLink::Kind::clsact) return remove_clsact(link);
 
   const UniqueFd fd(bpf_obj_get(link.path.c_str()));
+  const ObjectKind wanted =
+      link.kind == PinnedLink::Kind::xdp ? ObjectKind::link : ObjectKind::program;
+  if (fd.valid() && object_kind(fd.get()) != wanted)
+    return Error{EEXIST, link.path + " holds something that is not mailweir's: it is left there"};
   if (link.kind == PinnedLink::Kind::tc && attached_program(link) != 0) {
     const bpf_tc_hook hook = ingress_of(link.ifindex);
     const bpf_tc_opts opts = filter_at(link.priority);

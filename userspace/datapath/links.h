@@ -15,6 +15,8 @@
 #include "base/result.h"
 #include "datapath/datapath.h"
 
+struct bpf_prog_info;
+
 namespace mailweir {
 
 struct PinnedLink {
@@ -31,8 +33,16 @@ struct PinnedLink {
 [[nodiscard]] std::optional<PinnedLink> find_link(const std::vector<PinnedLink>& links,
                                                   PinnedLink::Kind kind, unsigned ifindex);
 
+/// What the path of a pin says; none: it is not one of ours.
+[[nodiscard]] std::optional<PinnedLink> parse_link_path(const std::string& path);
+
 /// The id of the program that is attached there now; 0 if none is, or another than the pin's.
 [[nodiscard]] std::uint32_t attached_program(const PinnedLink& link);
+/// The same, of a descriptor of what was pinned.
+[[nodiscard]] std::uint32_t attached_program(const PinnedLink& link, int fd);
+
+/// The program's tag in hexadecimal, as bpftool prints it.
+[[nodiscard]] std::string tag_text(const bpf_prog_info& info);
 
 /// Fills all but name and index of the attachment from what the kernel says now.
 void describe(const std::string& links_dir, Attachment& attachment);

@@ -183,6 +183,8 @@ Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_ru
   if (auto usable = check_bpffs(dir); !usable) return std::move(usable).error();
   if (!fs::exists(dir + "/settings"))
     return Error{ENOENT, "nothing of mailweir is pinned under " + dir + ": a start makes it"};
+  const auto lock = lock_pins(dir);
+  if (!lock) return lock.error();
   const Staging staging(dir + "/next");
   LoadOptions beside = options;
   beside.bpffs_dir = staging.path();

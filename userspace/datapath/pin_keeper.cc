@@ -13,36 +13,41 @@ namespace {
 namespace fs = std::filesystem;
 
 /// 0 if the kernel does not say.
-std::uint32_t object_id(PinKeeper::Kind kind, int fd) {
-  switch (kind) {
-    case PinKeeper::Kind::map: {
+std::uint32_t object_id(int fd) {
+  switch (object_kind(fd)) {
+    case ObjectKind::map: {
       const auto found = map_info(fd);
       return found ? found->id : 0;
     }
-    case PinKeeper::Kind::program: {
+    case ObjectKind::program: {
       const auto found = program_info(fd);
       return found ? found->id : 0;
     }
-    case PinKeeper::Kind::link: {
+    case ObjectKind::link: {
       const auto found = link_info(fd);
       return found ? found->id : 0;
     }
+    case ObjectKind::other:
+      break;
   }
   return 0;
 }
 
-}  // namespace
-
-void PinKeeper::hold(Kind kind, const std::string& path) {
-  UniqueFd fd(bpf_obj_get(path.c_str()));
-  if (!fd.valid()) return;
-  const std::uint32_t id = object_id(kind, fd.get());
-  held_[path] = {kind, std::move(fd), id};
+bool is_same(int a, int b) {
+  return object_kind(a) == object_kind(b) && object_id(a) == object_id(b);
 }
 
-int PinKeeper::fd(const std::string& path) const {
-  const auto found = held_.find(path);
-  return found == held_.end() ? -1 : found->second.fd.get();
+}  // namespace
+
+void PinKeeper::hold(const std::string& path) {
+  UniqueFd fd(bpf_obj_get(path.c_str()));
+  if (fd.valid()) held_[path] = {std::move(fd)};
+}
+
+std::map<std::string, int> PinKeeper::fds() const {
+  std::map<std::string, int> found;
+  for (const auto& [path, held] : held_) found[path] = held.fd.get();
+  return found;
 }
 
 std::string PinKeeper::restore() {
@@ -50,7 +55,7 @@ std::string PinKeeper::restore() {
     const UniqueFd pinned(bpf_obj_get(path.c_str()));
     const int cause = errno;
     if (pinned.valid()) {
-      if (object_id(held.kind, pinned.get()) == held.id) continue;
+      if (is_same(held.fd.get(), pinned.get())) continue;
       return path + " holds something else than what is in use; move it away, then restart";
     }
     // A directory or a foreign object answers otherwise, and stays.
@@ -60,7 +65,8 @@ std::string PinKeeper::restore() {
     if (bpf_obj_pin(held.fd.get(), path.c_str()) == 0) continue;
     return fmt::format(
         "its pins are gone and cannot be made again ({}): the program goes on while the controller "
-        "runs, a stop of it lets everything pass; mount -t bpf bpf /sys/fs/bpf",
+        "runs, a stop of it lets everything pass; mount the bpf filesystem there again "
+        "(mount -t bpf bpf DIRECTORY)",
         sys_error(errno, "pin " + path).message);
   }
   return "";

@@ -13,16 +13,14 @@ namespace mailweir {
 
 class PinKeeper {
  public:
-  enum class Kind : std::uint8_t { map, program, link };
-
   /// Holds what is pinned there now, in place of what was held for this path before. Nothing
   /// changes if there is no pin.
-  void hold(Kind kind, const std::string& path);
+  void hold(const std::string& path);
   /// Lets go of it; the pin stays as it is.
   void release(const std::string& path) { held_.erase(path); }
 
-  /// The descriptor for the path; -1 if none is held.
-  [[nodiscard]] int fd(const std::string& path) const;
+  /// The descriptors, by path.
+  [[nodiscard]] std::map<std::string, int> fds() const;
 
   /// Pins again what lost its pin. Returns one line for the operator if that fails, or if somebody
   /// else's object is pinned in its place; empty: all is as it should be.
@@ -30,9 +28,7 @@ class PinKeeper {
 
  private:
   struct Held {
-    Kind kind = Kind::map;
     UniqueFd fd;
-    std::uint32_t id = 0;
   };
   std::map<std::string, Held> held_;
 };

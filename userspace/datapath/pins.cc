@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "datapath/pins.h"
 
+#include <spdlog/fmt/fmt.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
 
 #include "base/time_text.h"
@@ -53,6 +58,26 @@ json blocks_json(const Map<mw_addr, mw_block>& blocklist, BootTime now) {
   });
   if (!read) return nullptr;
   return {{"auto", automatic}, {"manual", manual}, {"capacity", blocklist.capacity()}};
+}
+
+/// A map of another name is not ours, whichever version we are.
+bool is_foreign(const std::string& path, const std::string& name) {
+  const UniqueFd fd(bpf_obj_get(path.c_str()));
+  if (!fd.valid()) return errno != ENOENT;
+  const auto info = map_info(fd.get());
+  return object_kind(fd.get()) != ObjectKind::map || !info ||
+         name.substr(0, sizeof(info->name) - 1) != info->name;
+}
+
+/// Who listens there; 0 if it does not say.
+pid_t listener_at(const sockaddr_un& address, socklen_t size) {
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ucred peer{};
+  socklen_t peer_size = sizeof(peer);
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) != 0)
+    return 0;
+  return peer.pid;
 }
 
 }  // namespace
@@ -144,6 +169,31 @@ std::vector<std::string> map_names() {
   return names;
 }
 
+/// By an abstract socket: an open file or directory there would keep bpffs from being unmounted.
+Result<UniqueFd> lock_pins(const std::string& bpffs_dir) {
+  std::error_code failed;
+  fs::create_directories(bpffs_dir, failed);
+  if (failed) return sys_error(failed.value(), "make " + bpffs_dir);
+  struct stat found {};
+  if (::stat(bpffs_dir.c_str(), &found) != 0) return sys_error(errno, "look at " + bpffs_dir);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string name = fmt::format("mailweir-pins-{}-{}", found.st_dev, found.st_ino);
+  name.copy(address.sun_path + 1, sizeof(address.sun_path) - 1);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+
+  UniqueFd lock(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::bind(lock.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
+      ::listen(lock.get(), 1) == 0)
+    return lock;
+  if (errno != EADDRINUSE) return sys_error(errno, "lock " + bpffs_dir);
+  return Error{
+      EADDRINUSE,
+      fmt::format("another mailweir (pid {}) has the pins in {}; give this one a bpffs_dir "
+                  "of its own, or stop that one",
+                  listener_at(address, size), bpffs_dir)};
+}
+
 Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
   std::vector<std::string> removed;
   const std::string links_dir = bpffs_dir + "/links";
@@ -161,13 +211,22 @@ Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
   fs::remove_all(bpffs_dir + "/next", missing);
   for (const auto& entry : fs::directory_iterator(links_dir, missing))
     if (entry.path().filename().string().ends_with("_new")) ::unlink(entry.path().c_str());
+  std::string foreign;
   for (const std::string& map : map_names()) {
     const std::string path = bpffs_dir + "/" + map;
+    if (is_foreign(path, map)) {
+      foreign = path;
+      continue;
+    }
     if (::unlink(path.c_str()) == 0)
       removed.push_back("map " + path);
     else if (errno != ENOENT)
       return sys_error(errno, "remove " + path);
   }
+  if (!foreign.empty())
+    return Error{EEXIST, foreign +
+                             " holds something that is not mailweir's: it is left there, and " +
+                             "its directory too; all else is removed"};
   for (const std::string& directory : {links_dir, bpffs_dir}) {
     if (::rmdir(directory.c_str()) == 0)
       removed.push_back("directory " + directory);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "datapath/datapath.h"
 
 namespace mailweir {
@@ -24,6 +25,11 @@ namespace mailweir {
 
 /// Of this version's maps, as they are pinned.
 [[nodiscard]] std::vector<std::string> map_names();
+
+/// One daemon of a network namespace at a time has the pins, whatever its socket, as long as this
+/// lives. EADDRINUSE:
+/// another one has, and the error names its pid. Makes the directory.
+[[nodiscard]] Result<UniqueFd> lock_pins(const std::string& bpffs_dir);
 
 /// Removes programs, filters, pins and the directory. Returns a line for each; none: there was
 /// nothing.
