@@ -8,7 +8,7 @@
 namespace mailweir {
 namespace {
 
-constexpr double kWidth = 900, kPanel = 190, kLeft = 60, kRight = 60, kTop = 34, kBottom = 26;
+constexpr double kWidth = 900, kPanel = 190, kLeft = 60, kRight = 80, kTop = 34, kBottom = 26;
 constexpr double kScoreUnit = 256;
 
 /// One source's part of the picture.
@@ -17,7 +17,7 @@ class Panel {
   Panel(const SourceReplay& source, double seconds, double top, double threshold)
       : source_(source), seconds_(std::max(seconds, 1.0)), top_(top), threshold_(threshold) {
     for (const TimelinePoint& point : source.timeline) {
-      most_syns_ = std::max(most_syns_, static_cast<double>(point.syns));
+      most_syns_ = std::max(most_syns_, static_cast<double>(point.syns) + point.dropped);
       most_score_ = std::max(most_score_, point.score_256ths / kScoreUnit);
     }
     most_score_ = std::max(most_score_, threshold * 1.1);
@@ -41,7 +41,7 @@ class Panel {
     std::string svg = fmt::format(
         "<text x='{}' y='{:.0f}' class='name'>{}</text>\n"
         "<line x1='{}' x2='{}' y1='{:.1f}' y2='{:.1f}' class='axis'/>\n"
-        "<text x='{}' y='{:.0f}' class='left'>{:.0f} SYN/s</text>\n"
+        "<text x='{}' y='{:.0f}' class='left'>{:.0f}/s</text>\n"
         "<text x='{}' y='{:.0f}'>score {:.1f}</text>\n",
         kLeft, top_ + 20, to_string(source_.key), kLeft, kWidth - kRight, bottom(), bottom(),
         kLeft - 6, top_ + kTop + 8, most_syns_, kWidth - kRight + 4, top_ + kTop + 8, most_score_);
@@ -69,6 +69,7 @@ class Panel {
       const double passed = point.syns > point.held ? point.syns - point.held : 0;
       bar(0, passed, "passed");
       bar(passed, point.syns, "held");
+      bar(point.syns, point.syns + static_cast<double>(point.dropped), "dropped");
     }
     return svg;
   }
@@ -101,7 +102,7 @@ class Panel {
 constexpr const char* kStyle = R"(<style>
 text{font:11px sans-serif;fill:#333} .name{font-weight:bold;font-size:13px} .left{text-anchor:end}
 .tick{text-anchor:middle;fill:#777} .axis{stroke:#999} .threshold{stroke:#c60;stroke-dasharray:5 4}
-.passed{fill:#7a9cc6} .held{fill:#d9c27a} .score{fill:none;stroke:#c60;stroke-width:1.5}
+.passed{fill:#7a9cc6} .held{fill:#d9c27a} .dropped{fill:#e0b0b0} .score{fill:none;stroke:#c60;stroke-width:1.5}
 .block{stroke:#b00;stroke-width:2} .block-text{fill:#b00}
 </style>
 )";
@@ -123,8 +124,9 @@ std::string timeline_svg(const std::vector<const SourceReplay*>& sources,
     top += kPanel;
   }
   return svg + fmt::format(
-                   "<text x='{}' y='{:.0f}'>blue: SYNs that passed; yellow: held by limit "
-                   "or brake; orange: score and its threshold</text>\n</svg>\n",
+                   "<text x='{}' y='{:.0f}'>in a second: SYNs that passed (blue), that limit "
+                   "or brake held (yellow), packets that the block dropped (red); orange: "
+                   "score and its threshold</text>\n</svg>\n",
                    kLeft, height - 6);
 }
 

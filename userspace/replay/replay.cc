@@ -112,7 +112,11 @@ class Replay::Engine {
   std::uint64_t journal_seen_ = 0;
   std::uint32_t decided_ = 0;
   BootTime next_point_;
-  std::map<mw_addr, mw_source> last_point_;
+  struct Counted {
+    std::uint64_t syns = 0, held = 0, by_block = 0;
+    bool operator==(const Counted&) const = default;
+  };
+  std::map<mw_addr, Counted> last_point_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   ReplayResult result_;
 };
@@ -248,15 +252,20 @@ void Replay::Engine::note_timeline() {
   const BootTime now = clock_.now().boot;
   next_point_ = now + 1s;
   (void)datapath_->each_source([&](const mw_addr& key, const mw_source& source) {
-    mw_source& before = last_point_[key];
+    Counted& before = last_point_[key];
+    Counted counted{source.syns, source.dropped, 0};
+    if (const auto drops = datapath_->drops(key)) counted.by_block = drops->packets;
     const std::uint32_t score = controller_.scoring().score(key).score;
     auto& timeline = noted(key).timeline;
-    if (source.syns != before.syns || source.dropped != before.dropped ||
-        (!timeline.empty() && timeline.back().score_256ths != score))
+    if (counted != before || (!timeline.empty() && timeline.back().score_256ths != score))
       timeline.push_back({std::chrono::floor<std::chrono::seconds>(now - kStart),
-                          static_cast<std::uint32_t>(source.syns - before.syns),
-                          static_cast<std::uint32_t>(source.dropped - before.dropped), score});
-    before = source;
+                          static_cast<std::uint32_t>(counted.syns - before.syns),
+                          static_cast<std::uint32_t>(counted.held - before.held),
+                          // A block that ended took its count with it.
+                          static_cast<std::uint32_t>(counted.by_block -
+                                                     std::min(before.by_block, counted.by_block)),
+                          score});
+    before = counted;
   });
 }
 

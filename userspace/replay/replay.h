@@ -29,6 +29,7 @@ struct TimelinePoint {
   std::chrono::seconds at{0};  ///< since the first frame
   std::uint32_t syns = 0;      ///< in this second
   std::uint32_t held = 0;      ///< of these, by limit or brake
+  std::uint32_t dropped = 0;   ///< packets, by its block
   std::uint32_t score_256ths = 0;
 };
 
