@@ -197,8 +197,7 @@ TEST_F(CliActTest, DetachRefusesWhileADaemonRuns) {
   const Ran ran = run({"detach"});
   EXPECT_EQ(1, ran.exit_code);
   EXPECT_EQ(
-      "the daemon (pid 4711) is running and would attach again: systemctl stop mailweir (or kill "
-      "4711), then mailweir detach\n",
+      "the daemon (pid 4711) is running: systemctl stop mailweir (or kill 4711), then this again\n",
       ran.err);
 }
 

@@ -117,6 +117,9 @@ TEST_F(CliTest, HelpOfEveryVerbHasAnExample) {
                                                {"config", "show"},
                                                {"reload"},
                                                {"detach"},
+                                               {"migrate"},
+                                               {"replay"},
+                                               {"simulate"},
                                                {"version"}}) {
     std::vector<std::string> arguments = verb;
     arguments.emplace_back("--help");

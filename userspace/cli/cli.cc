@@ -194,8 +194,7 @@ void CommandLine::add_before() {
                          "replay capture.pcap --as 172.16.0.0/12",
                          [this](const Console& console) { return run_replay(console, replay_); });
   replay
-      ->add_option("FILE", replay_.files,
-                   "pcap, pcapng, Zeek conn.log, kernel LOG lines; also gzipped; - for stdin")
+      ->add_option("FILE", replay_.files, "pcap, pcapng, conn.log, kernel LOG lines; .gz; -: stdin")
       ->option_text("...")
       ->required();
   replay->add_option("--as", replay_.as, "Give the recorded clients addresses of this prefix")
@@ -209,7 +208,7 @@ void CommandLine::add_before() {
 
 void CommandLine::add_simulate() {
   CLI::App* simulate =
-      add(app_, "simulate", "What other thresholds would have done to this gateway's clients",
+      add(app_, "simulate", "What other thresholds would have done to the clients",
           "simulate --servers 15 --score 11.5 --days 3",
           [this](const Console& console) { return show_simulation(console, simulate_); });
   simulate->add_option("--days", simulate_.days, "To look back (default: 7)")
@@ -236,9 +235,7 @@ void CommandLine::add_daemon() {
       order_reload);
   add(app_, "detach", "Remove programs, pins and chain of a stopped daemon", "detach",
       order_detach);
-  add(app_, "migrate",
-      "Take kernel maps of another version or size over, without a gap, while the daemon is "
-      "stopped",
+  add(app_, "migrate", "Take over maps of another version or size, without a gap",
       "migrate --dry-run",
       [this](const Console& console) { return order_migrate(console, change_.dry_run); })
       ->add_flag("--dry-run", change_.dry_run, "Say what would be taken over, change nothing");
