@@ -23,7 +23,7 @@ foreign_before=$(foreign)
 config_write
 server_start
 daemon_start
-check "status names the backend" equal "$backend" "$(mw_json .mirror.backend status)"
+check "status names the backend" wait_for '[[ $(mw_json .mirror.backend status) == "$backend" ]]' 10
 chain_has() { gw iptables -w 5 -S MAILWEIR | grep -q -- "$1"; }
 
 check "a block is taken" mw block "$client4" --for 8s --reason $'x\x60; -j ACCEPT "quoted" \xc3\xa4'
