@@ -51,8 +51,7 @@ class DistinctServers final : public Baseline {
 /// benign.
 class RandomWalk final : public Baseline {
   bool opened(Time, const Connection& connection) override {
-    is_first_ = met_.insert(connection.ends.server).second;
-    if (is_first_) waiting_.insert(connection.ends.server);
+    if (met_.insert(connection.ends.server).second) waiting_.insert(connection.ends.server);
     return false;
   }
   bool answered(Time, const Connection& connection) override {
@@ -67,7 +66,6 @@ class RandomWalk final : public Baseline {
     if (sum_ <= std::log(.01 / .99)) sum_ = 0;
     return sum_ >= std::log(.99 / .01);
   }
-  bool is_first_ = false;
   std::set<mw_addr> met_, waiting_;
   double sum_ = 0;
 };
@@ -118,8 +116,9 @@ const std::vector<BaselineKind>& baseline_kinds() {
       {"20 in 60 s", "20 connections in 60 s", make<PerMinute>},
       {"10 servers in 5 min", "CESNET NEMEA", make<DistinctServers>},
       {"TRW on SYN-ACK", "Jung et al.: .8, .2, alpha .01, beta .99", make<RandomWalk>},
-      {"SPOT CT", "30 unproductive first contacts in an hour", make<Spot<false>>},
-      {"SPOT PT", "more than half of at least 6 first contacts in an hour unproductive",
+      {"SPOT CT", "Duan et al., of unproductive first contacts: 30 in an hour (thresholds: G)",
+       make<Spot<false>>},
+      {"SPOT PT", "the same, more than half of at least 6 in an hour (thresholds: G)",
        make<Spot<true>>},
   };
   return kinds;

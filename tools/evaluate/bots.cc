@@ -15,6 +15,8 @@ constexpr double kPauseShare = 0.013, kPause = 7.2;
 constexpr double kGapMedian = 0.0907, kGapSigma = 0.844;
 /// The networks that the list's servers are spread over: 840 of them lie in 775.
 constexpr double kNetworksPerServer = 5090.0 / 1850;
+/// Of the capture's connections, over all.
+constexpr double kRepeats = 1 - 840.0 / 1108;
 /// Of the answered connections: a tarpit, no word of the server. A guess.
 constexpr double kMute = 0.02;
 
@@ -49,9 +51,11 @@ Time Bot::gap() {
 }
 
 /// The list need not be kept: a server is what its number makes of it.
-Server Bot::draw_server() {
+Server Bot::draw_server(bool early_repeats) {
   const std::uint32_t all = habits_.servers != 0 ? habits_.servers : kMailNetworks;
-  const std::uint32_t number = habits_.servers != 0 ? random_.below(all) : count_;
+  std::uint32_t number = habits_.servers != 0 ? random_.below(all) : count_;
+  if (early_repeats && habits_.servers != 0)
+    number = random_.chance(kRepeats) && count_ > 1 ? random_.below(count_ - 1) : count_;
   Random of_server(seed_of(habits_.draws, 12, number));
   const auto networks = static_cast<std::uint32_t>(all * kNetworksPerServer);
   Random of_network(seed_of(habits_.draws, 13, of_server.below(networks)));
@@ -79,7 +83,7 @@ void Bot::wake(Day& day, std::uint32_t what) {
   const std::uint64_t draws = seed_of(habits_.draws, 11, count_++);
   Random random(draws);
   const double port = random_.uniform();
-  const Server server = draw_server();
+  const Server server = draw_server(day.options().early_repeats);
   const Endpoints ends{address_, day.world().server(server.network, server.host), ports_.next(),
                        port < habits_.port_25                      ? kSmtp
                        : port < habits_.port_25 + habits_.port_465 ? std::uint16_t{465}

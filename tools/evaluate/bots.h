@@ -31,7 +31,7 @@ class Bot final : public Client {
 
  private:
   [[nodiscard]] Time gap();
-  [[nodiscard]] Server draw_server();
+  [[nodiscard]] Server draw_server(bool early_repeats);
   [[nodiscard]] Fate draw_fate(Random& random) const;
 
   mw_addr address_;

@@ -14,6 +14,7 @@ struct Findings {
   std::vector<Scorecard> baselines;
   Scorecard with_few_seeds;  ///< mailweir on the ablations' days
   std::vector<Scorecard> ablations;
+  Scorecard early_repeats;  ///< mailweir, on as many days
   Margins margins;
   std::optional<Traces> traces;
   std::uint64_t packets = 0, runs = 0;

@@ -66,7 +66,7 @@ struct SourceDay {
   std::uint32_t servers = 0;  ///< mailings: how many new ones
   std::optional<Time> first_syn;
   std::vector<Time> passed;   ///< SYNs to port 25 that reached the world, without retransmissions
-  std::uint64_t bytes = 0;    ///< of TCP payload that did, port 25
+  std::uint64_t bytes = 0;    ///< of TCP payload that did before the first block, port 25
   std::uint64_t tried = 0;    ///< connections to port 25
   std::vector<Time> began;    ///< honest sources: of these, each
   std::uint64_t lost = 0;     ///< deliveries
@@ -74,6 +74,7 @@ struct SourceDay {
   Time longest_delay{0};
   std::uint64_t deliveries = 0, delivered = 0;
   bool was_held = false;  ///< a SYN was dropped, and not by a block
+  bool was_blocked = false;
 
   /// SYNs that reached the world before a detector blocked it (or all).
   [[nodiscard]] std::size_t leaked(std::optional<Time> blocked) const;

@@ -165,7 +165,8 @@ bool Day::send(Connection& connection, std::uint8_t flags, std::uint32_t bytes) 
     const bool by_block = gate_.is_blocked(connection.ends.client);
     connection.hit_by_block = connection.hit_by_block || by_block;
     source.was_held = source.was_held || !by_block;
-  } else if (connection.ends.server_port == kSmtp) {
+    source.was_blocked = source.was_blocked || by_block;
+  } else if (connection.ends.server_port == kSmtp && !source.was_blocked) {
     source.bytes += bytes;
   }
   return passed;

@@ -91,6 +91,9 @@ struct DayOptions {
   Time outage_from = std::chrono::hours(12);
   Time outage_to = std::chrono::hours(12) + std::chrono::minutes(5);
   bool one_network_each = false;  ///< World
+  /// Bots come back to a server with the capture's chance over all from their second connection on,
+  /// and not, as it did, more and more.
+  bool early_repeats = false;
 };
 
 class Day {
@@ -105,6 +108,7 @@ class Day {
   [[nodiscard]] Time now() const { return now_; }
   [[nodiscard]] World& world() { return world_; }
   [[nodiscard]] std::uint64_t seed() const { return options_.seed; }
+  [[nodiscard]] const DayOptions& options() const { return options_; }
   [[nodiscard]] SourceDay& source(std::uint32_t index) { return sources_[index]; }
   [[nodiscard]] std::vector<SourceDay>& sources() { return sources_; }
   [[nodiscard]] std::uint64_t frames() const { return frames_; }

@@ -78,7 +78,7 @@ class Jobs {
 };
 
 struct Days {
-  std::vector<Trial> mailweir, flood;
+  std::vector<Trial> mailweir, flood, early_repeats;
   std::vector<std::vector<Trial>> baselines;  ///< by seed
   std::vector<std::vector<Trial>> ablations;  ///< by setting
   Trial margins;
@@ -94,6 +94,8 @@ Trial told(Trial trial, const std::string& what) {
 
 Days run_days(const Order& order, const Plan& day, const Plan& flood, const Plan& margins) {
   const Setting ours{.name = "mailweir", .config = default_policy()};
+  const Setting repeating{
+      .name = "early repeats", .config = default_policy(), .early_repeats = true};
   const std::vector<Setting> settings = ablations();
   const std::uint32_t few = std::min(order.seeds, order.quick ? 1U : kAblationDays);
   const std::uint32_t floods = std::min(order.seeds, order.quick ? 1U : kFloodDays);
@@ -101,6 +103,7 @@ Days run_days(const Order& order, const Plan& day, const Plan& flood, const Plan
   days.mailweir.resize(order.seeds);
   days.baselines.resize(order.seeds);
   days.flood.resize(floods);
+  days.early_repeats.resize(order.seeds);
   days.ablations.assign(settings.size(), std::vector<Trial>(few));
 
   Jobs jobs;
@@ -109,6 +112,7 @@ Days run_days(const Order& order, const Plan& day, const Plan& flood, const Plan
   for (std::uint32_t i = 0; i < order.seeds; ++i) {
     jobs.add([&, i] { days.mailweir[i] = told(run_mailweir(ours, day, i + 1), "day"); });
     jobs.add([&, i] { days.baselines[i] = run_baselines(day, i + 1); });
+    jobs.add([&, i] { days.early_repeats[i] = told(run_mailweir(repeating, day, i + 1), "day"); });
   }
   jobs.add([&] { days.margins = told(run_mailweir(ours, margins, 1), "margins"); });
   for (std::size_t kind = 0; kind < settings.size(); ++kind)
@@ -133,6 +137,10 @@ Findings findings_of(const Order& order, const Days& days) {
   }
   for (const Trial& trial : days.flood) {
     findings.flood.add(trial);
+    count(findings, trial);
+  }
+  for (const Trial& trial : days.early_repeats) {
+    findings.early_repeats.add(trial);
     count(findings, trial);
   }
   findings.baselines.resize(baseline_kinds().size());

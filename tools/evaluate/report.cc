@@ -39,19 +39,20 @@ std::string bounds_table(const Findings& findings) {
 }
 
 std::string class_row(const std::string& name, const ClassScore& score) {
-  return fmt::format(
-      "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", name, of(score.blocked, score.sources),
-      percent(score.share()), score.held, three(score.leaks, 0), three(score.seconds, 1),
-      score.deliveries == 0 ? "-" : of(score.lost, score.deliveries),
-      score.deliveries == 0 ? "-" : per_thousand(score.delayed, score.deliveries),
-      score.deliveries == 0 ? "-" : fmt::format("{:.0f} s", in_seconds(score.longest_delay)));
+  const bool mails = score.deliveries > 0;
+  return fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", name,
+                     of(score.blocked, score.sources), percent(score.share()), score.held,
+                     mails ? "-" : three(score.leaks, 0), mails ? "-" : three(score.kilobytes, 1),
+                     three(score.seconds, 1), mails ? of(score.lost, score.deliveries) : "-",
+                     mails ? per_thousand(score.delayed, score.deliveries) : "-",
+                     mails ? fmt::format("{:.0f} s", in_seconds(score.longest_delay)) : "-");
 }
 
 std::string class_table(const Scorecard& card) {
   std::string text =
-      "| class | blocked | exact 95 % | braked | SYNs leaked: median / p95 / max | seconds to the "
-      "block | letters lost | delayed > 10 s, per 1,000 | longest |\n"
-      "|---|---|---|---|---|---|---|---|---|\n";
+      "| class | blocked | exact 95 % | braked | SYNs leaked: median / p95 / max | payload leaked, "
+      "kB | seconds to the block | letters lost | delayed > 10 s, per 1,000 | longest |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n";
   for (std::size_t i = 0; i < kClasses; ++i) {
     const ClassTraits& of_class = traits(static_cast<Class>(i));
     if (card.classes[i].sources > 0)
@@ -154,9 +155,44 @@ std::string trace_text(const Findings& findings) {
       traces.bot.seeds, traces.bot.syns.size(), three(traces.bot.syns, 0),
       three(traces.bot.leaked, 0), three(traces.bot.seconds, 1));
   for (const OtherCapture& other : traces.others)
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", other.name, other.sources, other.syns,
-                        other.frames, other.blocked, other.held);
+    if (!other.refused.empty())
+      text += fmt::format("| {} | not taken by `mailweir replay`: {} | | | | |\n", other.name,
+                          other.refused);
+    else
+      text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", other.name, other.sources,
+                          other.syns, other.frames, other.blocked, other.held);
   return text;
+}
+
+double median_leak(const Scorecard& card, Class kind) {
+  return quantile(card.classes[static_cast<std::size_t>(kind)].leaks, .5);
+}
+
+/// What the bound's one number does not show.
+std::string slow_text(const Findings& findings) {
+  const auto line = [](const Scorecard& card) {
+    return fmt::format("fast {:.0f}, burst {:.0f}, very fast {:.0f}, multi-port {:.0f}; all {:.0f}",
+                       median_leak(card, Class::fast_bot), median_leak(card, Class::burst_bot),
+                       median_leak(card, Class::very_fast_bot),
+                       median_leak(card, Class::multi_port_bot),
+                       quantile(card.fast_bots().leaks, .5));
+  };
+  return fmt::format(
+      "\n**The median leak hangs on two things.** The bound is over the four classes together, and "
+      "the multi-port bot, whose sessions are over before the next one begins, pulls it down: {}. "
+      "And it hangs on when a bot comes back to a server, since a contact that is none counts for "
+      "nothing. The capture's bot hardly does at first, and the day's bots are like it. With bots "
+      "that come back from the second connection on as often as the capture's did over all: {}. "
+      "The first version of the day had those, and was changed to what the capture shows after it "
+      "had missed the bound.\n\n"
+      "**The brake is no wall.** It asks whether a network is new, of a bitmap of 256 bits. Who "
+      "goes on to hundreds of networks fills it, and from then on most new ones look known: of "
+      "6,000 SYNs of the scanner that only sends SYNs {:.0f} pass (median), where 20 and one in 2 "
+      "s "
+      "would be 320. The scanner that completes handshakes is blocked: to a gateway it looks like "
+      "a bot.\n",
+      line(findings.mailweir), line(findings.early_repeats),
+      median_leak(findings.mailweir, Class::syn_scanner));
 }
 
 std::string classes_text() {
@@ -167,70 +203,6 @@ std::string classes_text() {
   }
   return text;
 }
-
-std::string method(const Findings& findings);
-
-}  // namespace
-
-std::string report(const Findings& findings, const std::string& command) {
-  const ClassScore honest = findings.mailweir.honest();
-  std::vector<const Scorecard*> all{&findings.mailweir};
-  for (const Scorecard& card : findings.baselines) all.push_back(&card);
-  std::vector<const Scorecard*> ablations{&findings.with_few_seeds};
-  for (const Scorecard& card : findings.ablations) ablations.push_back(&card);
-  const auto [frames, runs] = std::pair(findings.packets, findings.runs);
-
-  std::string text = fmt::format(
-      "# Evaluation: what leaks, and who is wronged\n\nMade by `{}` (root; tools/evaluate): {} "
-      "days of {} clients, {} days under a flood of {} forged sources, {} runs of the kernel "
-      "program for {} packets. The same command makes the same tables again: days and contact hash "
-      "are seeded. A class or a number with (G) is a guess; the others are from captures and "
-      "papers.\n\n## The bounds\n\n",
-      command, findings.seeds, findings.clients, findings.flood.days, findings.forged, runs,
-      frames);
-  text += bounds_table(findings);
-  text += fmt::format(
-      "\nZero false blocks in {} source-days only proves less than {:.1e} (95 %: 3/N).\n",
-      honest.sources, honest.sources == 0 ? 1.0 : 3.0 / static_cast<double>(honest.sources));
-  text += "\n## By class\n\n" + class_table(findings.mailweir);
-  text +=
-      "\nA letter is lost if a block dropped a packet of it, even if it arrived after, or if "
-      "anything was dropped of it and the day ended first. A server without PTR is blocked as "
-      "expected; allow it. In this run every block is a first one (1 h), since a replay has no "
-      "record of earlier ones.\n";
-  text += "\n## Against other rules\n\n" + detector_table(all);
-  text +=
-      "\nFast bots: fast, burst, very fast, multi-port. The other rules are told the truth about "
-      "every connection when it is true, SYN-ACKs and outcomes included, and the SYN of their "
-      "alarm leaks not: both favours them. Nothing is dropped on their days; from its alarm on a "
-      "source counts as blocked for the rest of the day, and what it begins after that as lost. "
-      "Of mailweir letters are counted, not connections after a block. Precision: of all blocked "
-      "sources but scanners and framed ones, how many spam; a poor mailing and a server without "
-      "PTR count as wrong.\n\n![leak against false blocks](evaluation/leak.svg)\n\n";
-  text += recall_table(all);
-  text += "\nThe rules:\n\n";
-  for (const BaselineKind& kind : baseline_kinds())
-    text += fmt::format("* **{}**: {}\n", kind.name, kind.rule);
-  text += fmt::format("\n## What each part is worth\n\nThe first {} of the days.\n\n",
-                      findings.ablation_seeds) +
-          detector_table(ablations);
-  text +=
-      "\nContacts by address: every server stands alone in its /24, which is what a /32 would "
-      "count. Left out: no refund, which is not a setting.\n";
-  text += fmt::format(
-      "\n## Where it turns\n\n{} sources of each kind, blocked of tried (exact 95 %). Mailings of "
-      "200 servers are never blocked down to a productive share of {}, of 1,000 down to {}.\n\n",
-      findings.trials, break_even(findings, 200), break_even(findings, 1000));
-  text += margin_table(findings);
-  text += "\n![blocked by productive share](evaluation/margins.svg)\n";
-  text += "\n## Under a flood of forged sources\n\n" + class_table(findings.flood);
-  text += "\n## Recorded traffic\n\n" + trace_text(findings);
-  text += "\n## How it is done, and what it does not show\n\n" + method(findings);
-  text += "\n" + classes_text();
-  return text;
-}
-
-namespace {
 
 std::string method(const Findings& findings) {
   return fmt::format(
@@ -255,12 +227,80 @@ std::string method(const Findings& findings) {
       "blocked by forging (the two framed classes, kept apart). With conntrack it cannot; the "
       "end-to-end tests show that.\n"
       "* Not shown: IPv6, several machines behind one address, a bot that pads its sessions, what "
-      "a "
-      "real bot does when its connections fail. Payload that leaked is not listed: up to the block "
-      "it is at most a few letters.\n",
+      "a real bot does when its connections fail.\n",
       findings.flood.days);
 }
 
 }  // namespace
+
+std::string report(const Findings& findings, const std::string& command) {
+  ClassScore honest = findings.mailweir.honest();
+  honest.add(findings.flood.honest());
+  std::vector<const Scorecard*> all{&findings.mailweir};
+  for (const Scorecard& card : findings.baselines) all.push_back(&card);
+  std::vector<const Scorecard*> ablations{&findings.with_few_seeds};
+  for (const Scorecard& card : findings.ablations) ablations.push_back(&card);
+  const auto [frames, runs] = std::pair(findings.packets, findings.runs);
+
+  std::string text = fmt::format(
+      "# Evaluation: what leaks, and who is wronged\n\nMade by `{}` (root; tools/evaluate): {} "
+      "days of {} clients, {} days under a flood of {} forged sources, {} runs of the kernel "
+      "program for {} packets. The same command makes the same tables again: days and contact hash "
+      "are seeded. A class or a number with (G) is a guess; the others are from captures and "
+      "papers.\n\n## The bounds\n\n",
+      command, findings.seeds, findings.clients, findings.flood.days, findings.forged, runs,
+      frames);
+  text += bounds_table(findings);
+  text += fmt::format(
+      "\nZero false blocks in {} source-days only proves less than {:.1e} (95 %: 3/N).\n",
+      honest.sources, honest.sources == 0 ? 1.0 : 3.0 / static_cast<double>(honest.sources));
+  text += "\n## By class\n\n" + class_table(findings.mailweir);
+  text +=
+      "\nA letter is lost if a block dropped a packet of it, even if it arrived after, or if "
+      "anything was dropped of it and the day ended first. A server without PTR is blocked as "
+      "expected; allow it. In this run every block is a first one (1 h), since a replay has no "
+      "record of earlier ones.\n";
+  text += slow_text(findings);
+  text += "\n## Against other rules\n\n" + detector_table(all);
+  text +=
+      "\nFast bots: fast, burst, very fast, multi-port. The other rules are told the truth about "
+      "every connection when it is true, SYN-ACKs and outcomes included, and the SYN of their "
+      "alarm leaks not: both favours them. Nothing is dropped on their days; from its alarm on a "
+      "source counts as blocked for the rest of the day, and what it begins after that as lost. "
+      "Of mailweir letters are counted, not connections after a block. Precision: of all blocked "
+      "sources but scanners and framed ones, how many spam; a poor mailing and a server without "
+      "PTR count as wrong.\n\n![leak against false blocks](evaluation/leak.svg)\n\n";
+  text += recall_table(all);
+  text += "\nThe rules:\n\n";
+  for (const BaselineKind& kind : baseline_kinds())
+    text += fmt::format("* **{}**: {}\n", kind.name, kind.rule);
+  text += fmt::format("\n## What each part is worth\n\nThe first {} of the days.\n\n",
+                      findings.ablation_seeds) +
+          detector_table(ablations);
+  const Scorecard& no_gate = findings.ablations.front();
+  text += fmt::format(
+      "\nThe gate saves nobody on these days ({} false blocks without it), and costs recall ({} of "
+      "{} with it, {} without): slow bots pass below it. What it gives is a promise, not a number: "
+      "a client of fewer servers is never blocked.",
+      no_gate.honest().blocked, findings.with_few_seeds.spammers().blocked,
+      no_gate.spammers().sources, no_gate.spammers().blocked);
+  text +=
+      " Contacts by address: every server stands alone in its /24, which is what a /32 would "
+      "count. message_bytes: what the captures' bots send when refused (at most 120 B) and what a "
+      "letter "
+      "takes (574 B) leave a gap, and the made-up sessions keep it. Left out: no refund, which is "
+      "not a setting.\n";
+  text += fmt::format(
+      "\n## Where it turns\n\n{} sources of each kind, blocked of tried (exact 95 %). Mailings of "
+      "200 servers are never blocked down to a productive share of {}, of 1,000 down to {}.\n\n",
+      findings.trials, break_even(findings, 200), break_even(findings, 1000));
+  text += margin_table(findings);
+  text += "\n![blocked by productive share](evaluation/margins.svg)\n";
+  text += "\n## Under a flood of forged sources\n\n" + class_table(findings.flood);
+  text += "\n## Recorded traffic\n\n" + trace_text(findings);
+  text += "\n## How it is done, and what it does not show\n\n" + method(findings);
+  text += "\n" + classes_text();
+  return text;
+}
 
 }  // namespace mailweir::evaluate

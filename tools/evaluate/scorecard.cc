@@ -22,6 +22,7 @@ void ClassScore::add(const Judged& judged) {
   delayed += day.delayed;
   longest_delay = std::max(longest_delay, day.longest_delay);
   leaks.push_back(static_cast<double>(day.leaked(judged.blocked)));
+  kilobytes.push_back(static_cast<double>(day.bytes) / 1000);
   if (judged.blocked) seconds.push_back(in_seconds(*judged.blocked - *day.first_syn));
 }
 
@@ -36,6 +37,7 @@ void ClassScore::add(const ClassScore& other) {
   delayed += other.delayed;
   longest_delay = std::max(longest_delay, other.longest_delay);
   leaks.insert(leaks.end(), other.leaks.begin(), other.leaks.end());
+  kilobytes.insert(kilobytes.end(), other.kilobytes.begin(), other.kilobytes.end());
   seconds.insert(seconds.end(), other.seconds.begin(), other.seconds.end());
 }
 

@@ -19,8 +19,9 @@ struct ClassScore {
   std::uint64_t held = 0;     ///< source-days that limit or brake dropped a SYN of
   std::uint64_t connections = 0, deliveries = 0, lost = 0, delayed = 0;
   Time longest_delay{0};
-  std::vector<double> leaks;    ///< SYNs before the first block, or all
-  std::vector<double> seconds;  ///< to the first block
+  std::vector<double> leaks;      ///< SYNs before the first block, or all
+  std::vector<double> seconds;    ///< to the first block
+  std::vector<double> kilobytes;  ///< of payload, before the first block
 
   void add(const Judged& judged);
   void add(const ClassScore& other);

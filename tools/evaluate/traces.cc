@@ -43,13 +43,19 @@ Result<> judge_bot(const std::string& file, std::size_t seeds, Traces& traces) {
   return Ok{};
 }
 
-Result<> judge_other(const fs::path& file, Traces& traces) {
+void judge_other(const fs::path& file, Traces& traces) {
+  OtherCapture other{.name = (file.parent_path().filename() / file.filename()).string()};
   const auto result = judge(file, 1);
-  if (!result) return result.error();
+  if (!result) {
+    // It names the file by its path, which is nobody's business.
+    const std::string& why = result.error().message;
+    other.refused = why.starts_with(file.string()) ? why.substr(file.string().size() + 2) : why;
+    traces.others.push_back(std::move(other));
+    return;
+  }
   traces.frames += result->frames;
   traces.runs += result->runs;
-  OtherCapture other{.name = (file.parent_path().filename() / file.filename()).string(),
-                     .frames = result->frames};
+  other.frames = result->frames;
   for (const auto& [key, source] : result->sources) {
     if (source.syns == 0 && !source.block) continue;
     ++other.sources;
@@ -58,7 +64,6 @@ Result<> judge_other(const fs::path& file, Traces& traces) {
     other.held += source.braked + source.limited > 0;
   }
   traces.others.push_back(std::move(other));
-  return Ok{};
 }
 
 }  // namespace
@@ -74,8 +79,7 @@ Result<Traces> judge_traces(const std::string& folder, std::size_t seeds) {
       files.push_back(entry.path());
   if (failed) return sys_error(failed.value(), "read " + folder);
   std::ranges::sort(files);
-  for (const fs::path& file : files)
-    if (auto done = judge_other(file, traces); !done) return std::move(done).error();
+  for (const fs::path& file : files) judge_other(file, traces);
   return traces;
 }
 

@@ -19,6 +19,7 @@ struct OtherCapture {
   std::string name;
   std::uint64_t sources = 0, syns = 0, frames = 0;
   std::uint64_t blocked = 0, held = 0;  ///< sources
+  std::string refused;                  ///< why `mailweir replay` does not take it; empty: it does
 };
 
 struct Traces {

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <stdexcept>
 
@@ -43,12 +44,30 @@ class MailweirGate final : public Gate {
   std::unique_ptr<Replay> replay_;
 };
 
-void stay_on_this_cpu() {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(::sched_getcpu(), &one);
-  ::sched_setaffinity(0, sizeof(one), &one);
-}
+/// While it lives the thread stays on one CPU: each on the next of those it may use, so that two
+/// threads are not in each other's way.
+class OnOneCpu {
+ public:
+  OnOneCpu() {
+    static std::atomic<int> next = 0;
+    ::sched_getaffinity(0, sizeof(before_), &before_);
+    int skip = next++ % std::max(1, CPU_COUNT(&before_));
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &before_) || skip-- > 0) continue;
+      CPU_SET(cpu, &one);
+      break;
+    }
+    ::sched_setaffinity(0, sizeof(one), &one);
+  }
+  ~OnOneCpu() { ::sched_setaffinity(0, sizeof(before_), &before_); }
+  OnOneCpu(const OnOneCpu&) = delete;
+  OnOneCpu& operator=(const OnOneCpu&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
 
 /// More than mail on a day: a larger table is as good, but its sweeps take four times as long as
 /// all the rest. The flood meets the default one, full.
@@ -78,12 +97,16 @@ Config default_policy() {
 }
 
 Trial run_mailweir(const Setting& setting, const Plan& plan, std::uint64_t seed) {
-  stay_on_this_cpu();
+  std::optional<OnOneCpu> pinned;
+  if (plan.part == Plan::Part::flood) pinned.emplace();
   const ReplayOptions options{.config = setting.config,
                               .sources = plan.part == Plan::Part::flood ? kFloodTable : kTable,
                               .seed = seed_of(seed, 60)};
   MailweirGate gate(options);
-  Day day({.seed = seed, .one_network_each = setting.one_network_each}, gate, nullptr);
+  Day day({.seed = seed,
+           .one_network_each = setting.one_network_each,
+           .early_repeats = setting.early_repeats},
+          gate, nullptr);
   populate(day, plan);
   day.run();
 

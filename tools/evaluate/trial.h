@@ -31,7 +31,7 @@ struct Trial {
 struct Setting {
   std::string name;
   Config config;
-  bool one_network_each = false;
+  bool one_network_each = false, early_repeats = false;  ///< DayOptions
 };
 
 /// The configuration of `mailweir replay` without a file: the defaults, for everybody.
@@ -45,8 +45,8 @@ struct Plan {
   std::uint32_t trials = 10;         ///< margins: of each kind
 };
 
-/// The day through the real program and the real controller, which drop; the clients react. The
-/// calling thread stays on one CPU meanwhile: what a full table evicts depends on it.
+/// The day through the real program and the real controller, which drop; the clients react. Under
+/// the flood the calling thread stays on one CPU: what a full table evicts depends on it.
 [[nodiscard]] Trial run_mailweir(const Setting& setting, const Plan& plan, std::uint64_t seed);
 
 /// The same day with nothing dropped: a trial for each baseline.

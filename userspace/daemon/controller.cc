@@ -40,7 +40,14 @@ Result<std::vector<std::string>> Controller::start() {
   }
   last_number_ = std::max(last_number_, datapath_.last_decision());
   if (auto beaten = datapath_.beat(clock_.now().boot); !beaten) return std::move(beaten).error();
-  if (auto applied = apply_rules(); !applied) return std::move(applied).error();
+  if (auto applied = apply_rules(); !applied) {
+    // A start never depends on what somebody allowed: they are on record, not in force.
+    const auto left_out = std::exchange(allow_edits_, {});
+    if (left_out.empty()) return std::move(applied).error();
+    spdlog::error("allow left-out={} because={}", left_out.size(),
+                  log_value(applied.error().message));
+    if (auto without = apply_rules(); !without) return std::move(without).error();
+  }
   if (auto done = reconcile(repaired); !done) return std::move(done).error();
   restore_proven();
   if (auto today = days_since(std::chrono::floor<std::chrono::days>(clock_.now().wall)))

@@ -122,6 +122,8 @@ class Controller {
 
  private:
   Result<> apply_rules();
+  Result<> take_allow_edits(std::vector<AllowEdit> edits);
+  void note_allowed(Outcome& outcome);
   Result<> reconcile(std::vector<std::string>& repaired);
   Result<> add(Decision decision);
   void begin_count(const mw_addr& key);
@@ -150,6 +152,7 @@ class Controller {
   void record(RecordChange change);
   void persist(const Decision& decision, bool is_new);
   void retry_record();
+  void check_orders(const std::vector<AllowEdit>& on_record);
   void begin_record_anew(const Error& damage);
   void note_store(const Result<>& result);
   [[nodiscard]] mw_block kernel_block(const Decision& decision) const;

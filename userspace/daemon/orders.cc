@@ -129,6 +129,11 @@ Outcome Controller::block_one(const mw_addr& key, seconds lasts, const Order& or
   begin_count(key);
   if (auto added = add(std::move(decision)); !added)
     return refusal(outcome.source, added.error().message, "mailweir status");
+  if (is_waiting(key) && config_.mirror.backend == MirrorBackend::none)
+    return refusal(outcome.source,
+                   fmt::format("blocklist full ({}): recorded, NOT enforced until there is room",
+                               datapath_.block_capacity()),
+                   "unblock some, or raise [maps] blocks");
   if (is_waiting(key))
     outcome.note = fmt::format(
         "blocklist full ({}): {}; unblock some, or raise [maps] blocks", datapath_.block_capacity(),
@@ -179,6 +184,30 @@ std::vector<Outcome> Controller::unblock_all(const Order& order) {
   return unblock(sources, order);
 }
 
+/// In force as a whole, or as before.
+Result<> Controller::take_allow_edits(std::vector<AllowEdit> edits) {
+  std::swap(allow_edits_, edits);
+  auto applied = apply_rules();
+  if (applied) return applied;
+  std::swap(allow_edits_, edits);
+  if (auto back = apply_rules(); !back)
+    spdlog::error("allow rollback-failed={}", log_value(back.error().message));
+  return std::move(applied).error().in("allowlist");
+}
+
+void Controller::note_allowed(Outcome& outcome) {
+  const auto edit = std::ranges::find_if(allow_edits_, [&](const AllowEdit& each) {
+    return to_string(each.prefix) == outcome.source;
+  });
+  if (edit == allow_edits_.end()) return;
+  record([edit = *edit](Store& store) { return store.allow_add(edit); });
+  if (!store_problem_.empty()) outcome.note = "in force, but not persisted: " + store_problem_;
+  spdlog::info("allow network={} by={} reason={}", outcome.source, log_value(edit->by),
+               log_value(edit->reason));
+  journal_.add(clock_.now().wall, "allow", outcome.source,
+               "allowed by " + edit->by + (edit->reason.empty() ? "" : ": " + edit->reason));
+}
+
 std::vector<Outcome> Controller::allow(const std::vector<std::string>& networks,
                                        const Order& order) {
   std::vector<Outcome> outcomes;
@@ -200,20 +229,15 @@ std::vector<Outcome> Controller::allow(const std::vector<std::string>& networks,
     std::erase_if(edits, [&](const AllowEdit& edit) { return edit.prefix == entry; });
     edits.push_back({entry, order.by, order.reason, clock_.now().wall});
     outcomes.push_back({.source = to_string(entry), .ok = true});
-    if (order.dry_run) continue;
-    record([edit = edits.back()](Store& store) { return store.allow_add(edit); });
-    if (!store_problem_.empty())
-      outcomes.back().note = "in force, but not persisted: " + store_problem_;
-    spdlog::info("allow network={} by={} reason={}", to_string(entry), log_value(order.by),
-                 log_value(order.reason));
-    journal_.add(clock_.now().wall, "allow", to_string(entry),
-                 "allowed by " + order.by + (order.reason.empty() ? "" : ": " + order.reason));
   }
   if (order.dry_run) return outcomes;
-  allow_edits_ = std::move(edits);
-  if (auto applied = apply_rules(); !applied)
+  if (auto taken = take_allow_edits(std::move(edits)); !taken) {
     for (Outcome& each : outcomes)
-      each = refusal(each.source, applied.error().message, "mailweir status");
+      if (each.ok) each = refusal(each.source, taken.error().message, "mailweir allow list");
+    return outcomes;
+  }
+  for (Outcome& each : outcomes)
+    if (each.ok) note_allowed(each);
   std::vector<Decision> lifted;
   lift_forbidden(&lifted, order.by);
   for (const Decision& decision : lifted)
@@ -228,6 +252,7 @@ std::vector<Outcome> Controller::allow(const std::vector<std::string>& networks,
 std::vector<Outcome> Controller::disallow(const std::vector<std::string>& networks,
                                           const Order& order) {
   std::vector<Outcome> outcomes;
+  std::vector<AllowEdit> edits = allow_edits_;
   for (const std::string& text : networks) {
     const auto prefix = parse_prefix(text);
     if (!prefix) {
@@ -236,8 +261,8 @@ std::vector<Outcome> Controller::disallow(const std::vector<std::string>& networ
     }
     const Prefix entry = as_source(*prefix);
     const std::string name = to_string(entry);
-    const bool is_edit = std::ranges::any_of(
-        allow_edits_, [&](const AllowEdit& edit) { return edit.prefix == entry; });
+    const bool is_edit =
+        std::ranges::any_of(edits, [&](const AllowEdit& edit) { return edit.prefix == entry; });
     if (!is_edit) {
       const auto in_file = std::ranges::find(config_.allow.networks, entry, &AllowEntry::prefix);
       outcomes.push_back(
@@ -248,21 +273,25 @@ std::vector<Outcome> Controller::disallow(const std::vector<std::string>& networ
       continue;
     }
     outcomes.push_back({.source = name, .ok = true});
-    if (order.dry_run) continue;
-    std::erase_if(allow_edits_, [&](const AllowEdit& edit) { return edit.prefix == entry; });
-    record([entry](Store& store) -> Result<> {
+    std::erase_if(edits, [&](const AllowEdit& edit) { return edit.prefix == entry; });
+  }
+  if (order.dry_run) return outcomes;
+  const auto taken = take_allow_edits(std::move(edits));
+  for (Outcome& each : outcomes) {
+    if (!each.ok) continue;
+    if (!taken) {
+      each = refusal(each.source, taken.error().message, "mailweir status");
+      continue;
+    }
+    record([entry = *parse_prefix(each.source)](Store& store) -> Result<> {
       auto removed = store.allow_remove(entry);
       return removed ? Result<>(Ok{}) : Result<>(removed.error());
     });
-    if (!store_problem_.empty())
-      outcomes.back().note = "in force, but not persisted: " + store_problem_;
-    spdlog::info("disallow network={} by={}", name, log_value(order.by));
-    journal_.add(clock_.now().wall, "allow", name, "taken out of the allowlist by " + order.by);
+    if (!store_problem_.empty()) each.note = "in force, but not persisted: " + store_problem_;
+    spdlog::info("disallow network={} by={}", each.source, log_value(order.by));
+    journal_.add(clock_.now().wall, "allow", each.source,
+                 "taken out of the allowlist by " + order.by);
   }
-  if (!order.dry_run)
-    if (auto applied = apply_rules(); !applied)
-      for (Outcome& each : outcomes)
-        each = refusal(each.source, applied.error().message, "mailweir status");
   return outcomes;
 }
 

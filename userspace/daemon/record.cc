@@ -180,7 +180,11 @@ void Controller::begin_record_anew(const Error& damage) {
   const Now now = clock_.now();
   unsaved_.clear();
   for (const auto& [key, decision] : decisions_)
-    unsaved_.push_back([decision](Store& store) { return store.add({decision}); });
+    unsaved_.push_back([decision](Store& store) -> Result<> {
+      const auto row = store.decision(decision.number);
+      if (!row) return row.error();
+      return *row ? store.update(decision) : store.add({decision});
+    });
   for (const AllowEdit& edit : allow_edits_)
     unsaved_.push_back([edit](Store& store) { return store.allow_add(edit); });
   if (mode_by_command())
@@ -212,7 +216,11 @@ void Controller::check_record() {
   note_store(changed ? Result<>(Ok{}) : Result<>(changed.error()));
   if (!changed || !*changed) return;
   const auto open = store_->open_decisions();
-  if (!open) return note_store(open.error());
+  const auto edits = store_->allow_edits();
+  for (const Error* failed : {open ? nullptr : &open.error(), edits ? nullptr : &edits.error()})
+    if (failed != nullptr)
+      return failed->code == kDamaged ? begin_record_anew(*failed) : note_store(*failed);
+  check_orders(*edits);
 
   std::set<std::uint32_t> on_record;
   std::vector<std::string> repaired;
@@ -238,6 +246,38 @@ void Controller::check_record() {
     spdlog::warn("repaired what={}", log_value(line));
     journal_.add(clock_.now().wall, "record", "", line);
   }
+}
+
+/// What people ordered: the allowlist and the mode.
+void Controller::check_orders(const std::vector<AllowEdit>& on_record) {
+  const auto has = [](const std::vector<AllowEdit>& edits, const AllowEdit& wanted) {
+    return std::ranges::find(edits, wanted.prefix, &AllowEdit::prefix) != edits.end();
+  };
+  const auto say = [&](const std::string& line) {
+    spdlog::warn("repaired what={}", log_value(line));
+    journal_.add(clock_.now().wall, "record", "", line);
+  };
+  for (const AllowEdit& edit : allow_edits_) {
+    if (has(on_record, edit)) continue;
+    record([edit](Store& store) { return store.allow_add(edit); });
+    say("the allowlist's " + to_string(edit.prefix) + " was missing in the record: written again");
+  }
+  for (const AllowEdit& edit : on_record) {
+    if (has(allow_edits_, edit)) continue;
+    record([prefix = edit.prefix](Store& store) -> Result<> {
+      auto removed = store.allow_remove(prefix);
+      return removed ? Result<>(Ok{}) : Result<>(removed.error());
+    });
+    say("the record's allowlist had " + to_string(edit.prefix) + ", not in force: taken out there");
+  }
+  const auto order = store_->mode_order();
+  const bool holds =
+      order && *order && (*order)->mode == mode_ && (*order)->file_mode == config_.mode;
+  if (!order || holds || !mode_by_command()) return;
+  record([wanted = ModeOrder{mode_, config_.mode, "recovered", clock_.now().wall}](Store& store) {
+    return store.set_mode_order(wanted);
+  });
+  say("the mode by command was missing in the record: written again");
 }
 
 void Controller::prune() {

@@ -152,6 +152,9 @@ Attacher::Programs KernelDatapath::Impl::programs() const {
 /// Every map gets its pin path. One that is pinned already keeps its size.
 Result<> KernelDatapath::Impl::pin_maps() {
   if (auto usable = check_bpffs(options.bpffs_dir); !usable) return usable;
+  if (fs::exists(options.bpffs_dir + "/next"))
+    return Error{EINVAL, "a migration of the maps under " + options.bpffs_dir +
+                             " was interrupted: mailweir migrate, then start again"};
   std::error_code failed;
   fs::create_directories(options.bpffs_dir + "/links", failed);
   if (failed) return sys_error(failed.value(), "make " + options.bpffs_dir + "/links");

@@ -30,7 +30,9 @@ class Map {
 
   [[nodiscard]] Result<> put(const K& key, const V& value) const {
     if (bpf_map_update_elem(fd_, &key, &value, BPF_ANY) == 0) return Ok{};
-    if (errno == E2BIG) return Error{E2BIG, name_ + " full (" + std::to_string(capacity_) + ")"};
+    // A trie says ENOSPC.
+    if (errno == E2BIG || errno == ENOSPC)
+      return Error{E2BIG, name_ + " full (" + std::to_string(capacity_) + ")"};
     return sys_error(errno, "write map " + name_);
   }
 

@@ -131,8 +131,9 @@ class Staging {
 
  private:
   void clear() const {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
+    remove_own_maps(path_);
+    ::rmdir((path_ + "/links").c_str());
+    ::rmdir(path_.c_str());
   }
   std::string path_;
 };
@@ -182,10 +183,12 @@ Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_ru
   const std::string& dir = options.bpffs_dir;
   if (auto usable = check_bpffs(dir); !usable) return std::move(usable).error();
   if (!fs::exists(dir + "/settings"))
-    return Error{ENOENT, "nothing of mailweir is pinned under " + dir + ": a start makes it"};
+    return Error{ENODATA, "nothing of mailweir is pinned under " + dir + ": a start makes it"};
   const auto lock = lock_pins(dir);
   if (!lock) return lock.error();
-  const Staging staging(dir + "/next");
+  // One that was interrupted: the program may use the maps that stand there.
+  const bool was_interrupted = fs::exists(dir + "/next");
+  const Staging staging(dir + (dry_run ? "/plan" : "/next"));
   LoadOptions beside = options;
   beside.bpffs_dir = staging.path();
   auto fresh = KernelDatapath::load(beside);
@@ -194,7 +197,7 @@ Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_ru
   std::vector<std::string> lines;
   const auto is_needed = fill(dir, staging, lines);
   if (!is_needed) return is_needed.error();
-  if (!*is_needed) return std::vector<std::string>{};
+  if (!*is_needed && !was_interrupted) return std::vector<std::string>{};
   if (dry_run) return lines;
 
   // From here on the new maps are what is enforced.
@@ -205,7 +208,10 @@ Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_ru
     lines.push_back(
         fmt::format("interface {}: program swapped ({})", each.interface, to_string(each.hook)));
   }
-  for (const std::string& name : map_names())
+  // The settings last: they say whose layout all have.
+  std::vector<std::string> names = map_names();
+  std::ranges::stable_partition(names, [](const std::string& name) { return name != "settings"; });
+  for (const std::string& name : names)
     if (std::rename(staging.of(name).c_str(), (dir + "/" + name).c_str()) != 0)
       return sys_error(errno, "pin " + dir + "/" + name);
   return lines;

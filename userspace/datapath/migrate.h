@@ -12,7 +12,7 @@ namespace mailweir {
 
 /// Only while no daemon runs. Can be repeated after a crash at any point. Returns what was done, or
 /// with `dry_run` what would be; a block list that would lose an entry is an error, and then all is
-/// as before. ENOENT: nothing is pinned there, a start makes it.
+/// as before. ENODATA: nothing is pinned there, a start makes it.
 [[nodiscard]] Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_run);
 
 }  // namespace mailweir

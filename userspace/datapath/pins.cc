@@ -194,7 +194,20 @@ Result<UniqueFd> lock_pins(const std::string& bpffs_dir) {
                   listener_at(address, size), bpffs_dir)};
 }
 
+void remove_own_maps(const std::string& directory) {
+  for (const std::string& name : map_names())
+    if (const std::string path = directory + "/" + name; !is_foreign(path, name))
+      ::unlink(path.c_str());
+}
+
 Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
+  // A daemon that runs would attach again, and pass everything until then.
+  UniqueFd lock;
+  if (fs::exists(bpffs_dir)) {
+    auto locked = lock_pins(bpffs_dir);
+    if (!locked) return std::move(locked).error();
+    lock = std::move(*locked);
+  }
   std::vector<std::string> removed;
   const std::string links_dir = bpffs_dir + "/links";
   // clsact last: its filters must be gone first.
@@ -208,9 +221,15 @@ Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir) {
   }
   // What a crash left in the middle of a migration, and between a pin and its rename.
   std::error_code missing;
-  fs::remove_all(bpffs_dir + "/next", missing);
+  for (const char* staging : {"/next", "/plan"}) {
+    remove_own_maps(bpffs_dir + staging);
+    ::rmdir((bpffs_dir + staging + "/links").c_str());
+    ::rmdir((bpffs_dir + staging).c_str());
+  }
   for (const auto& entry : fs::directory_iterator(links_dir, missing))
-    if (entry.path().filename().string().ends_with("_new")) ::unlink(entry.path().c_str());
+    if (const std::string path = entry.path().string();
+        path.ends_with("_new") && parse_link_path(path.substr(0, path.size() - 4)))
+      ::unlink(path.c_str());
   std::string foreign;
   for (const std::string& map : map_names()) {
     const std::string path = bpffs_dir + "/" + map;

@@ -31,6 +31,9 @@ namespace mailweir {
 /// another one has, and the error names its pid. Makes the directory.
 [[nodiscard]] Result<UniqueFd> lock_pins(const std::string& bpffs_dir);
 
+/// Unpins this version's maps there; leaves whatever else is pinned under their names.
+void remove_own_maps(const std::string& directory);
+
 /// Removes programs, filters, pins and the directory. Returns a line for each; none: there was
 /// nothing.
 [[nodiscard]] Result<std::vector<std::string>> detach_all(const std::string& bpffs_dir);

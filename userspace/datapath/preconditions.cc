@@ -2,6 +2,7 @@
 // What must hold before anything is loaded: the kernel, capabilities, a bpf filesystem to pin on.
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -51,12 +52,30 @@ Result<> check_privileges() {
   return Ok{};
 }
 
+namespace {
+
+/// The last directory on the way up that is still of the same filesystem.
+std::string mount_point(std::filesystem::path path) {
+  struct stat here {
+  }, above{};
+  while (path.has_relative_path() && ::stat(path.c_str(), &here) == 0 &&
+         ::stat(path.parent_path().c_str(), &above) == 0 && here.st_dev == above.st_dev)
+    path = path.parent_path();
+  return path.string();
+}
+
+}  // namespace
+
 Result<> check_bpffs(const std::string& bpffs_dir) {
   std::filesystem::path existing = bpffs_dir;
   std::error_code ignored;
   while (!std::filesystem::exists(existing, ignored) && existing.has_relative_path())
     existing = existing.parent_path();
 
+  // bpffs takes no dot in a name.
+  if (const auto missing = std::filesystem::path(bpffs_dir).lexically_relative(existing).string();
+      existing.string() != bpffs_dir && missing.find('.') != std::string::npos)
+    return Error{EINVAL, "bpffs_dir " + bpffs_dir + ": a bpf filesystem allows no dot in a name"};
   struct statfs found {};
   if (::statfs(existing.c_str(), &found) != 0) return sys_error(errno, "look at " + bpffs_dir);
   if (static_cast<unsigned long>(found.f_type) != BPF_FS_MAGIC)
@@ -64,7 +83,7 @@ Result<> check_bpffs(const std::string& bpffs_dir) {
                               "mount -t bpf bpf /sys/fs/bpf"};
   if ((static_cast<unsigned long>(found.f_flags) & ST_RDONLY) != 0)
     return Error{EROFS, "bpffs_dir " + bpffs_dir + ": the bpf filesystem is read-only; " +
-                            "mount -o remount,rw " + existing.string()};
+                            "mount -o remount,rw " + mount_point(existing)};
   return Ok{};
 }
 

@@ -92,13 +92,43 @@ struct Store::Impl {
     });
   }
 
+  /// Takes over what can still be read, table by table; says what, and what to look after.
+  [[nodiscard]] std::string salvage(const std::string& aside) {
+    std::string taken;
+    std::string lost;
+    const auto each = [&](const std::string& what, auto work) {
+      try {
+        SQLite::Database old(aside, SQLite::OPEN_READONLY);
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        work(old);
+        transaction.commit();
+        taken += (taken.empty() ? "" : ", ") + what;
+      } catch (const SQLite::Exception&) {
+        lost += (lost.empty() ? "" : ", ") + what;
+      } catch (const rows::Unreadable&) {
+        lost += (lost.empty() ? "" : ", ") + what;
+      }
+    };
+    each("decisions in force",
+         [&](SQLite::Database& old) { rows::insert(*database, rows::open_decisions(old)); });
+    each("allowlist by command", [&](SQLite::Database& old) {
+      for (const AllowEdit& edit : rows::allow_edits(old)) rows::put_allow_edit(*database, edit);
+    });
+    each("mode by command", [&](SQLite::Database& old) {
+      if (const auto order = rows::mode_order(old)) rows::put_mode_order(*database, *order);
+    });
+    return "taken over: " + (taken.empty() ? "nothing" : taken) +
+           (lost.empty() ? "" : "; LOST: " + lost + " (see mailweir allow list, mailweir mode)") +
+           "; its history is in that file";
+  }
+
   /// Once: if the new file is no better, that is an error.
   [[nodiscard]] Result<> start_anew(const Error& damage) {
     database.reset();
     auto aside = move_aside(path);
     if (!aside) return std::move(aside).error().in(damage.message);
     if (auto ok = open_file(); !ok) return ok;
-    moved = fmt::format("{}; moved to {}, begun anew without its history", damage.message, *aside);
+    moved = fmt::format("{}; moved to {}, begun anew; {}", damage.message, *aside, salvage(*aside));
     return Ok{};
   }
 };
