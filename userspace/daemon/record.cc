@@ -17,6 +17,15 @@ using std::chrono::seconds;
 /// A block's end in wall time and in boot time may drift apart by a clock step; less is rounding.
 constexpr seconds kSameEnd{2};
 
+/// Whether the record has an earlier state of it or none.
+RecordChange write_whole(const Decision& decision) {
+  return [decision](Store& store) -> Result<> {
+    const auto row = store.decision(decision.number);
+    if (!row) return row.error();
+    return *row ? store.update(decision) : store.add({decision});
+  };
+}
+
 /// A locked database waits for two seconds at each attempt: not all the time.
 constexpr seconds kRetryRecordEvery{5};
 
@@ -179,12 +188,7 @@ void Controller::begin_record_anew(const Error& damage) {
   if (auto begun = store_->begin_anew(damage); !begun) return note_store(begun);
   const Now now = clock_.now();
   unsaved_.clear();
-  for (const auto& [key, decision] : decisions_)
-    unsaved_.push_back([decision](Store& store) -> Result<> {
-      const auto row = store.decision(decision.number);
-      if (!row) return row.error();
-      return *row ? store.update(decision) : store.add({decision});
-    });
+  for (const auto& [key, decision] : decisions_) unsaved_.push_back(write_whole(decision));
   for (const AllowEdit& edit : allow_edits_)
     unsaved_.push_back([edit](Store& store) { return store.allow_add(edit); });
   if (mode_by_command())
@@ -235,11 +239,7 @@ void Controller::check_record() {
   }
   for (const auto& [key, decision] : decisions_) {
     if (on_record.contains(decision.number)) continue;
-    record([decision](Store& store) -> Result<> {
-      const auto row = store.decision(decision.number);
-      if (!row) return row.error();
-      return *row ? store.update(decision) : store.add({decision});
-    });
+    record(write_whole(decision));
     repaired.push_back(decision.id() + " is in force and was missing in the record: written again");
   }
   for (const std::string& line : repaired) {

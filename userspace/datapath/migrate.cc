@@ -210,7 +210,8 @@ Result<std::vector<std::string>> migrate(const LoadOptions& options, bool dry_ru
   }
   // The settings last: they say whose layout all have.
   std::vector<std::string> names = map_names();
-  std::ranges::stable_partition(names, [](const std::string& name) { return name != "settings"; });
+  std::stable_partition(names.begin(), names.end(),
+                        [](const std::string& name) { return name != "settings"; });
   for (const std::string& name : names)
     if (std::rename(staging.of(name).c_str(), (dir + "/" + name).c_str()) != 0)
       return sys_error(errno, "pin " + dir + "/" + name);
