@@ -103,7 +103,9 @@ class UpgradeTest : public ProgramFixture {
 /// As an older daemon leaves it: maps of its layout with a block in them, its program attached.
 Object UpgradeTest::pin_older() {
   fs::create_directories(dir_ + "/links");
-  Object older(bpf_object__open_file(MAILWEIR_OLDER_OBJECT, nullptr));
+  // Beside this binary, wherever the two were taken.
+  const fs::path object = fs::read_symlink("/proc/self/exe").parent_path() / MAILWEIR_OLDER_OBJECT;
+  Object older(bpf_object__open_file(object.c_str(), nullptr));
   EXPECT_NE(older, nullptr);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, older.get()) {
