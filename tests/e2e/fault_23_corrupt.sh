@@ -38,7 +38,7 @@ for damage in random_bytes cut_off made_empty; do
   check "$damage: the file is moved aside" equal "$moved" "$(asides)"
   check "$damage: the blocks are there" equal "$wanted" "$(sources)"
   check "$damage: with the time they had left" equal "$wanted_ends" "$(ends)"
-  check "$damage: status says so" contains "begun anew without its history" "$(note)"
+  check "$damage: status says so" contains "begun anew; taken over: " "$(note)"
   check "$damage: the log does" contains "the file is damaged" "$(cat "$daemon_log")"
 done
 daemon_kill9
