@@ -74,7 +74,8 @@ began=$(date +%s%3N)
 mw block 172.16.7.72 --for 1h >/dev/null
 mw status >/dev/null
 took=$(($(date +%s%3N) - began))
-check "does not hold up orders and answers ($took ms)" at_most 1000 "$took"
+# A machine that is busy is slow, too; but who waited for iptables would take its 20 s.
+check "does not hold up orders and answers ($took ms)" at_most 10000 "$took"
 check "nor the kernel program" still_enforces
 check "is killed after its time, and that is told" wait_for "[[ \$(problems) == *'no end after 20 s; killed'* ]]" 30
 mapfile -t first_two < <(head -n 2 "$fixture_dir/hanging")

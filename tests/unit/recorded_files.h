@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "local_zone.h"
 #include "replay/frames.h"
 
 namespace mailweir {
@@ -140,28 +141,6 @@ inline Headers headers_of(const ReplayFrame& frame) {
       headers.ip_bytes - static_cast<unsigned>(tcp) - 4U * (b.at(tcp + 12) >> 4);
   return headers;
 }
-
-/// Another time zone until the end of the test.
-class LocalZone {
- public:
-  explicit LocalZone(const char* name) {
-    if (const char* old = std::getenv("TZ")) old_ = old;
-    ::setenv("TZ", name, 1);
-    ::tzset();
-  }
-  LocalZone(const LocalZone&) = delete;
-  LocalZone& operator=(const LocalZone&) = delete;
-  ~LocalZone() {
-    if (old_)
-      ::setenv("TZ", old_->c_str(), 1);
-    else
-      ::unsetenv("TZ");
-    ::tzset();
-  }
-
- private:
-  std::optional<std::string> old_;
-};
 
 // Capture files, byte by byte.
 

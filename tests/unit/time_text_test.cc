@@ -8,6 +8,8 @@
 #include <ctime>
 #include <optional>
 
+#include "local_zone.h"
+
 namespace mailweir {
 namespace {
 
@@ -16,28 +18,6 @@ using std::chrono::seconds;
 
 /// 2026-11-24T14:03:11Z
 constexpr WallTime kTime{seconds(1795528991)};
-
-/// Another time zone until the end of the test.
-class Zone {
- public:
-  explicit Zone(const char* name) {
-    if (const char* old = std::getenv("TZ")) old_ = old;
-    ::setenv("TZ", name, 1);
-    ::tzset();
-  }
-  Zone(const Zone&) = delete;
-  Zone& operator=(const Zone&) = delete;
-  ~Zone() {
-    if (old_)
-      ::setenv("TZ", old_->c_str(), 1);
-    else
-      ::unsetenv("TZ");
-    ::tzset();
-  }
-
- private:
-  std::optional<std::string> old_;
-};
 
 TEST(Duration, IsReadInEveryUnitAndTheirSums) {
   const std::pair<std::string_view, seconds> cases[] = {
@@ -107,7 +87,7 @@ TEST(Time, IsWrittenAsRfc3339InUtcWithWholeSeconds) {
   EXPECT_EQ(rfc3339(WallTime{}), "1970-01-01T00:00:00Z");
   EXPECT_EQ(rfc3339(WallTime{} - 1ms), "1969-12-31T23:59:59Z");
   EXPECT_EQ(date_text(kTime), "2026-11-24");
-  const Zone zone("UTC-14");
+  const LocalZone zone("UTC-14");
   EXPECT_EQ(rfc3339(kTime), "2026-11-24T14:03:11Z") << "whatever the zone";
   EXPECT_EQ(date_text(kTime), "2026-11-24");
 }
@@ -120,7 +100,7 @@ TEST(Time, IsReadFromRfc3339) {
     EXPECT_EQ(rfc3339(*parsed), text);
   }
   EXPECT_EQ(parse_rfc3339("2026-11-24T14:03:11Z"), kTime);
-  const Zone zone("CET-1CEST,M3.5.0,M10.5.0/3");
+  const LocalZone zone("CET-1CEST,M3.5.0,M10.5.0/3");
   EXPECT_EQ(parse_rfc3339("2026-11-24T14:03:11Z"), kTime) << "whatever the zone";
 }
 
@@ -137,11 +117,11 @@ TEST(Time, WhatIsNotRfc3339InUtcIsRefused) {
 
 TEST(Time, IsShownLocallyWithItsZone) {
   {
-    const Zone zone("CET-1CEST,M3.5.0,M10.5.0/3");
+    const LocalZone zone("CET-1CEST,M3.5.0,M10.5.0/3");
     EXPECT_EQ(local_text(kTime), "2026-11-24 15:03:11 +0100");
     EXPECT_EQ(local_text(kTime - 24h * 120), "2026-07-27 16:03:11 +0200") << "summer";
   }
-  const Zone zone("UTC0");
+  const LocalZone zone("UTC0");
   EXPECT_EQ(local_text(kTime), "2026-11-24 14:03:11 +0000");
 }
 

@@ -167,6 +167,12 @@ Result<Config> policy_of(const Console& console) {
   return std::move(loaded.config);
 }
 
+/// A file that cannot be read says nothing about a daemon, whatever its errno.
+int fail_here(const Console& console, Error error) {
+  if (error.code != EPERM) error.code = 0;
+  return fail(console, error);
+}
+
 Result<> write_picture(const std::string& path, const std::string& svg) {
   std::ofstream file(path, std::ios::trunc);
   file << svg;
@@ -186,13 +192,16 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   if (!order.as.empty()) {
     const auto prefix = parse_prefix(order.as);
     if (!prefix) return fail(console, prefix.error());
+    if (!prefix->is_ipv4() && prefix->bits > 63)
+      return fail_here(console, {EINVAL, order.as + " has no room: an IPv6 client is a /64; give a "
+                                                    "shorter prefix, such as 2001:db8::/32"});
     options.as = *prefix;
   }
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
   for (const std::string& file : order.files) {
     auto reader = open_frames(file, options.config.smtp.judge);
-    if (!reader) return fail(console, reader.error());
+    if (!reader) return fail_here(console, reader.error());
     knows_outcomes = knows_outcomes && (*reader)->knows_outcomes();
     readers.push_back(std::move(*reader));
   }
@@ -203,7 +212,7 @@ int run_replay(const Console& console, const ReplayOrder& order) {
     if (shows_progress) console.err << fmt::format("\r{:3.0f} %", part * 100) << std::flush;
   });
   if (shows_progress) console.err << "\r      \r";
-  if (!done) return fail(console, done.error());
+  if (!done) return fail_here(console, done.error());
   const auto list = in_order(*done);
   if (!order.plot.empty()) {
     std::vector<const SourceReplay*> drawn(
@@ -212,7 +221,7 @@ int run_replay(const Console& console, const ReplayOrder& order) {
     if (auto written =
             write_picture(order.plot, timeline_svg(drawn, *done, options.config.block.score));
         !written)
-      return fail(console, written.error());
+      return fail_here(console, written.error());
   }
 
   json body = {{"frames", done->frames},
