@@ -231,7 +231,7 @@ struct mw_flow {
 MW_ASSERT(sizeof(struct mw_flow) == 64, "map value: a flow is one cache line");
 
 #define MW_FLOW_SLOTS 32
-#define MW_FLOW_WAYS 4
+#define MW_FLOW_WAYS 8
 
 /* Value of `sources`: all that is known of one source. The first 64 bytes are what a SYN touches.
  */

@@ -88,7 +88,9 @@ struct mw_flow_place {
 	int found; /* the slot holds this flow; else it is the one to overwrite */
 };
 
-/* Which slot to give up first: free, held, told, no contact, and of two alike the older one. */
+/* Which slot to give up first: free, held, told, no contact, and of two alike the older one. A held
+ * SYN may not overwrite flows that passed (`may_evict` 0), since a flood of dropped SYNs must not
+ * wipe evidence; only one that was told and can have no more retries. 0: not at all. */
 MW_INLINE __u32 mw_flow_rank(__u64 word, __u64 now_ns, int may_evict)
 {
 	__u32 age = mw_flow_age_ticks(word, now_ns) + 1;
@@ -101,7 +103,9 @@ MW_INLINE __u32 mw_flow_rank(__u64 word, __u64 now_ns, int may_evict)
 	case MW_FLOW_BUSY:
 		return 0;
 	case MW_FLOW_JUDGED:
-		return may_evict ? age + 2 * (MW_FLOW_TICKS_MASK + 1) : 0;
+		return may_evict || age > MW_RETRY_MAX_TICKS + 1 ?
+			   age + 2 * (MW_FLOW_TICKS_MASK + 1) :
+			   0;
 	default:
 		return !may_evict		? 0 :
 		       mw_flow_is_contact(word) ? age :
@@ -109,9 +113,7 @@ MW_INLINE __u32 mw_flow_rank(__u64 word, __u64 now_ns, int may_evict)
 	}
 }
 
-/* Looks in the flow's set for its slot, or for the one to give up. A held SYN may not overwrite
- * flows that passed (`may_evict` 0): then nothing is returned (index MW_FLOW_SLOTS), since a flood
- * of dropped SYNs must not wipe evidence. */
+/* Looks in the flow's set for its slot, or for the one to give up (index MW_FLOW_SLOTS: none). */
 MW_INLINE struct mw_flow_place mw_flow_find(const struct mw_source *src, __u32 tag, __u64 now_ns,
 					    int may_evict)
 {

@@ -43,6 +43,28 @@ static __always_inline struct ruling judge_block(struct question *q)
 	return drop;
 }
 
+/* mw_flow_find() as a global function: the verifier looks at it once, and not at all that follows
+ * for each slot it may return (with eight ways that is over its limit). Returns the index; with
+ * FOUND, the flow's own. */
+#define FOUND 0x80000000U
+__noinline __u32 find_flow(const struct mw_source *src, __u32 tag, __u64 now_ns, int may_evict)
+{
+	struct mw_flow_place place;
+
+	if (!src)
+		return MW_FLOW_SLOTS;
+	place = mw_flow_find(src, tag, now_ns, may_evict);
+	return place.index | (place.found ? FOUND : 0);
+}
+
+static __always_inline struct mw_flow_place place_flow(const struct question *q, __u32 tag,
+						       int may_evict)
+{
+	__u32 at = find_flow(q->src, tag, q->now_ns, may_evict);
+
+	return (struct mw_flow_place){at & ~FOUND, !!(at & FOUND)};
+}
+
 /* Step 7. True if the SYN is a real retransmission of one that passed. `*held_retries` is its
  * ordinal if it repeats one that was dropped: that is judged again, but not counted again. */
 static __always_inline int judge_retransmit(const struct question *q, struct mw_flow_place place,
@@ -175,7 +197,7 @@ static __always_inline struct ruling judge_syn(const struct question *q)
 	__u32 tag = flow_tag(q->pkt, q->set->hash_seed);
 	__u32 bit = contact_bit(&q->pkt->dst, q->pkt->is_ipv6, q->set->hash_seed);
 	struct mw_slice *slice = mw_slice_turn(q->src, q->now_ns);
-	struct mw_flow_place place = mw_flow_find(q->src, tag, q->now_ns, 1);
+	struct mw_flow_place place = place_flow(q, tag, 1);
 	struct ruling ruling = {MW_RETRANSMIT, 0};
 	__u32 held_retries = 0, contact;
 
@@ -194,8 +216,7 @@ static __always_inline struct ruling judge_syn(const struct question *q)
 		keep_flow(q, place, tag, 0, MW_FLOW_SENT | contact);
 	} else {
 		__sync_fetch_and_add(&q->src->dropped, 1);
-		keep_flow(q, mw_flow_find(q->src, tag, q->now_ns, 0), tag, held_retries,
-			  MW_FLOW_HELD);
+		keep_flow(q, place_flow(q, tag, 0), tag, held_retries, MW_FLOW_HELD);
 	}
 	return ruling;
 }
@@ -228,7 +249,7 @@ static __always_inline void account_end(const struct question *q, struct mw_slic
 static __always_inline void account_flow(struct question *q)
 {
 	__u32 tag = flow_tag(q->pkt, q->set->hash_seed);
-	struct mw_flow_place place = mw_flow_find(q->src, tag, 0, 0);
+	struct mw_flow_place place = place_flow(q, tag, 0);
 	struct mw_flow_measure measure = {};
 	struct mw_slice *slice;
 	__u64 word;

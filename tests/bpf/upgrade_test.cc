@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <net/if.h>
 #include <spdlog/fmt/fmt.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -41,7 +44,10 @@ class UpgradeTest : public ProgramFixture {
   void SetUp() override {
     ProgramFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    dir_ = "/sys/fs/bpf/mailweir-upgrade-" + std::to_string(::getpid());
+    mounted_ = fs::temp_directory_path() / ("mailweir-upgrade-" + std::to_string(::getpid()));
+    fs::create_directories(mounted_);
+    ASSERT_EQ(::mount("bpf", mounted_.c_str(), "bpf", 0, nullptr), 0) << ::strerror(errno);
+    dir_ = mounted_ / "mailweir";
     auto flood = Flood::make();
     ASSERT_TRUE(flood) << flood.error().message;
     flood_ = std::move(*flood);
@@ -49,8 +55,10 @@ class UpgradeTest : public ProgramFixture {
   void TearDown() override {
     flood_.reset();
     if (!dir_.empty()) (void)detach_all(dir_);
+    if (mounted_.empty()) return;
+    ::umount2(mounted_.c_str(), MNT_DETACH);
     std::error_code ignored;
-    fs::remove_all(dir_, ignored);
+    fs::remove(mounted_, ignored);
   }
 
   [[nodiscard]] std::unique_ptr<KernelDatapath> load() const {
@@ -96,6 +104,7 @@ class UpgradeTest : public ProgramFixture {
 
   Object pin_older();
 
+  fs::path mounted_;  ///< a bpffs of its own
   std::string dir_;
   std::unique_ptr<Flood> flood_;
 };

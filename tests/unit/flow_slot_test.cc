@@ -81,10 +81,10 @@ TEST(FlowRetry, IsNotSeenInAReadingOlderThanTheSlot) {
   EXPECT_TRUE(mw_flow_is_retry(word, kNow + kSecond));
 }
 
-constexpr std::uint32_t kSet = 5;  ///< the tags below all fall into this set
+constexpr std::uint32_t kSet = 2;  ///< the tags below all fall into this set
 constexpr std::uint32_t kFirst = kSet * MW_FLOW_WAYS;
 constexpr std::uint32_t kTag = 0xabc0 + kSet, kOther = 0x1230 + kSet, kThird = 0x4560 + kSet;
-static_assert(MW_FLOW_SLOTS / MW_FLOW_WAYS == 8 && MW_FLOW_WAYS == 4);
+static_assert(MW_FLOW_SLOTS / MW_FLOW_WAYS == 4 && MW_FLOW_WAYS == 8);
 
 struct Slot {
   std::uint32_t tag = 0;
@@ -153,6 +153,11 @@ TEST(FlowFind, GivesUpWhatCostsTheLeastEvidence) {
        2,
        2},
       {"both new", {kOther, MW_FLOW_OPEN, 0}, {kThird, MW_FLOW_OPEN, 0}, 0, 2},
+      {"told, and too old for a retry",
+       {kOther, MW_FLOW_JUDGED, 130 * kSecond},
+       {kThird, MW_FLOW_JUDGED, 132 * kSecond},
+       1,
+       1},
   };
   for (const Case& tested : kCases) {
     const auto index = [](std::uint32_t way) { return way == 2 ? MW_FLOW_SLOTS : kFirst + way; };
