@@ -65,19 +65,28 @@ static __always_inline struct mw_flow_place place_flow(const struct question *q,
 	return (struct mw_flow_place){at & ~FOUND, !!(at & FOUND)};
 }
 
+/* Of a place that is one. The verifier of 6.1 does not take the bound from the comparison. */
+static __always_inline __u32 slot_index(struct mw_flow_place place)
+{
+	__u32 index = place.index;
+
+	barrier_var(index);
+	return index & (MW_FLOW_SLOTS - 1);
+}
+
 /* Step 7. True if the SYN is a real retransmission of one that passed. `*held_retries` is its
  * ordinal if it repeats one that was dropped: that is judged again, but not counted again. */
 static __always_inline int judge_retransmit(const struct question *q, struct mw_flow_place place,
 					    __u32 tag, __u32 *held_retries)
 {
-	__u64 *at;
+	__u32 index = slot_index(place);
+	__u64 *at = &q->src->flow_words[index];
 	__u64 word, next;
 
-	if (!place.found || place.index >= MW_FLOW_SLOTS)
+	if (!place.found)
 		return 0;
-	at = &q->src->flow_words[place.index];
 	word = *(volatile __u64 *)at;
-	if (*(volatile __u32 *)&q->src->flows[place.index].isn != q->pkt->seg.seq ||
+	if (*(volatile __u32 *)&q->src->flows[index].isn != q->pkt->seg.seq ||
 	    mw_flow_tag(word) != tag || !mw_flow_is_retry(word, q->now_ns))
 		return 0;
 	if (mw_flow_state(word) == MW_FLOW_HELD) {
@@ -124,13 +133,13 @@ static __always_inline __u32 judge_rate(const struct question *q, int is_contact
 static __always_inline void keep_flow(const struct question *q, struct mw_flow_place place,
 				      __u32 tag, __u32 retries, __u32 state)
 {
-	struct mw_flow *flow;
-	__u64 *at, was, busy;
+	__u32 index = slot_index(place);
+	struct mw_flow *flow = &q->src->flows[index];
+	__u64 *at = &q->src->flow_words[index];
+	__u64 was, busy;
 
 	if (place.index >= MW_FLOW_SLOTS)
 		goto lost;
-	at = &q->src->flow_words[place.index];
-	flow = &q->src->flows[place.index];
 	was = *(volatile __u64 *)at;
 	/* The same tuple with another ISN may not wipe the flow that is there. */
 	if (state == MW_FLOW_HELD && mw_flow_state(was) >= MW_FLOW_SENT)
