@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <ostream>
 
@@ -39,6 +40,11 @@ std::string verdict_of(const SourceReplay& source) {
 
 double seconds_to_block(const SourceReplay& source) {
   return std::chrono::duration<double>(source.block->since - source.first_seen).count();
+}
+
+std::string after_text(double seconds) {
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  return duration_text(std::chrono::seconds(static_cast<std::int64_t>(seconds)));
 }
 
 std::string name_of(const SourceReplay& source, const Config& config) {
@@ -107,7 +113,7 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
          {verdict == "would_block" ? "would block" : verdict, source.block          ? Tone::bad
                                                               : verdict == "passed" ? Tone::good
                                                                                     : Tone::warn},
-         source.block ? fmt::format("{:.1f} s", seconds_to_block(source)) : "-",
+         source.block ? after_text(seconds_to_block(source)) : "-",
          grouped(source.syns),
          grouped(source.syns - source.held),
          grouped(source.contacts),
@@ -120,15 +126,14 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
     console.err << fmt::format("{} more sources; --all shows them\n", order.size() - rows);
   for (const SourceReplay* source : order)
     if (source->block && source->block->evidence)
-      console.out << fmt::format(
-                         "\n{} would have been blocked at {}, {:.1f} s after its first SYN\n",
-                         name_of(*source, config), local_text(source->block->since),
-                         seconds_to_block(*source))
+      console.out << fmt::format("\n{} would have been blocked at {}, {} after its first SYN\n",
+                                 name_of(*source, config), local_text(source->block->since),
+                                 after_text(seconds_to_block(*source)))
                   << "  because " << source->block->evidence->sentence() << '\n';
 }
 
 void print_summary(const Console& console, const ReplayResult& result, const ReplayOrder& order,
-                   bool knows_outcomes, std::size_t shown) {
+                   std::size_t shown) {
   const double seconds = std::chrono::duration<double>(result.took).count();
   console.err << fmt::format(
       "{} frames, {} runs of the kernel program, in {:.1f} s ({} a second)\n",
@@ -138,18 +143,19 @@ void print_summary(const Console& console, const ReplayResult& result, const Rep
   if (result.refused_frames > 0)
     console.err << grouped(result.refused_frames)
                 << " frames were too short for an Ethernet header\n";
-  if (!knows_outcomes)
-    console.err
-        << "of log lines the outcome is unknown: contacts, gate, limit and brake only; nobody "
-           "can be blocked on evidence\n";
   if (result.froze)
     console.err << "for a time most contacts went unanswered: taken for an outage, not scored\n";
+  if (result.other_family > 0)
+    console.err << fmt::format(
+        "{} packets are of the other address family: --as {} left them as "
+        "they are\n",
+        grouped(result.other_family), order.as);
   if (shown == 0 && result.outside > 0)
     console.err << fmt::format(
-        "{} packets came from sources that are not in [networks] inside; --as 172.16.0.0/12 puts "
-        "their senders there\n",
-        grouped(result.outside));
-  if (!order.plot.empty()) console.err << "picture: " << order.plot << '\n';
+        "{} packets came from sources that are not in [networks] inside; {}\n",
+        grouped(result.outside),
+        order.as.empty() ? "--as PREFIX, with a prefix that is, puts their senders there"
+                         : "nor is what --as gave them");
 }
 
 /// The policy: of --config, of the file where the daemon's is, or the defaults for all sources.
@@ -173,11 +179,57 @@ int fail_here(const Console& console, Error error) {
   return fail(console, error);
 }
 
+/// What is there is written over only if it is a picture. Asked before the work begins.
+Result<> may_write_picture(const std::string& path) {
+  std::ifstream file(path);
+  if (!file.is_open()) return Ok{};
+  std::string start(4, '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  if (file.gcount() == 0 || start == "<svg") return Ok{};
+  return Error{0, path + " is there, and is no picture of this program\nname another file"};
+}
+
+/// A number that a hash takes as its key.
+std::optional<std::uint64_t> parse_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return seed;
+}
+
 Result<> write_picture(const std::string& path, const std::string& svg) {
   std::ofstream file(path, std::ios::trunc);
   file << svg;
   file.close();
   return file ? Result<>(Ok{}) : Result<>(Error{EIO, "write " + path + ": it cannot be written"});
+}
+
+Result<ReplayOptions> options_of(Config policy, const ReplayOrder& order) {
+  ReplayOptions options{.config = std::move(policy)};
+  options.with_timeline = !order.plot.empty();
+  if (!order.seed.empty()) {
+    options.seed = parse_seed(order.seed);
+    if (!options.seed) return Error{EINVAL, "--seed " + order.seed + " is not a whole number"};
+  }
+  if (!order.plot.empty())
+    if (auto may = may_write_picture(order.plot); !may) return std::move(may).error();
+  if (order.as.empty()) return options;
+  const auto prefix = parse_prefix(order.as);
+  if (!prefix) return prefix.error();
+  if (!prefix->is_ipv4() && prefix->bits > 63)
+    return Error{EINVAL, order.as +
+                             " has no room: an IPv6 client is a /64; give a shorter prefix, such "
+                             "as 2001:db8::/32"};
+  options.as = *prefix;
+  return options;
+}
+
+Result<> draw(const std::string& path, const std::vector<const SourceReplay*>& list,
+              const ReplayResult& result, double score) {
+  const std::size_t panels = std::min(list.size(), kMostPanels);
+  const std::vector<const SourceReplay*> drawn(list.begin(),
+                                               list.begin() + static_cast<std::ptrdiff_t>(panels));
+  return write_picture(path, timeline_svg(drawn, result, score));
 }
 
 }  // namespace
@@ -186,17 +238,9 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   if (!console.globals.verbose) spdlog::set_level(spdlog::level::off);
   auto policy = policy_of(console);
   if (!policy) return fail(console, policy.error());
-  ReplayOptions options{.config = std::move(*policy)};
-  options.with_timeline = !order.plot.empty();
-  if (order.seed != 0) options.seed = order.seed;
-  if (!order.as.empty()) {
-    const auto prefix = parse_prefix(order.as);
-    if (!prefix) return fail(console, prefix.error());
-    if (!prefix->is_ipv4() && prefix->bits > 63)
-      return fail_here(console, {EINVAL, order.as + " has no room: an IPv6 client is a /64; give a "
-                                                    "shorter prefix, such as 2001:db8::/32"});
-    options.as = *prefix;
-  }
+  const auto asked = options_of(std::move(*policy), order);
+  if (!asked) return fail(console, asked.error());
+  const ReplayOptions& options = *asked;
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
   for (const std::string& file : order.files) {
@@ -214,16 +258,11 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   if (shows_progress) console.err << "\r      \r";
   if (!done) return fail_here(console, done.error());
   const auto list = in_order(*done);
-  if (!order.plot.empty()) {
-    std::vector<const SourceReplay*> drawn(
-        list.begin(),
-        list.begin() + static_cast<std::ptrdiff_t>(std::min(list.size(), kMostPanels)));
-    if (auto written =
-            write_picture(order.plot, timeline_svg(drawn, *done, options.config.block.score));
-        !written)
-      return fail_here(console, written.error());
-  }
-
+  std::vector<std::string> notes = frames->notes();
+  if (!knows_outcomes)
+    notes.emplace_back(
+        "of log lines the outcome is unknown: contacts, gate, limit and brake only; nobody can be "
+        "blocked on evidence");
   json body = {{"frames", done->frames},
                {"runs", done->runs},
                {"seconds", std::chrono::duration<double>(done->took).count()},
@@ -232,19 +271,24 @@ int run_replay(const Console& console, const ReplayOrder& order) {
                {"knows_outcomes", knows_outcomes},
                {"frozen", done->froze},
                {"outside", done->outside},
-               {"notes", frames->notes()},
+               {"notes", notes},
                {"sources", json::array()}};
   for (const SourceReplay* source : list)
     body["sources"].push_back(source_json(*source, options.config));
   if (!print_for_machines(console, body, "sources", kReplayColumns)) {
     if (list.empty())
-      console.out << "nobody sent a SYN to a judged port\n";
+      console.out << "nobody inside sent a SYN to a judged port\n";
     else
       print_table(console, list, options.config, order);
   }
   if (!console.globals.quiet) {
-    for (const std::string& note : frames->notes()) console.err << note << '\n';
-    print_summary(console, *done, order, knows_outcomes, list.size());
+    for (const std::string& note : notes) console.err << note << '\n';
+    print_summary(console, *done, order, list.size());
+  }
+  if (!order.plot.empty()) {
+    if (auto written = draw(order.plot, list, *done, options.config.block.score); !written)
+      return fail_here(console, written.error());
+    if (!console.globals.quiet) console.err << "picture: " << order.plot << '\n';
   }
   return kDone;
 }

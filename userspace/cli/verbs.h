@@ -40,10 +40,10 @@ int order_migrate(const Console& console, bool dry_run);
 /// Recordings, in time order; nothing is changed.
 struct ReplayOrder {
   std::vector<std::string> files;
-  std::string as;          ///< a prefix; empty: addresses as recorded
-  std::string plot;        ///< a file; empty: no picture
-  std::uint64_t seed = 0;  ///< 0: drawn
-  bool all = false;        ///< all rows
+  std::string as;    ///< a prefix; empty: addresses as recorded
+  std::string plot;  ///< a file; empty: no picture
+  std::string seed;  ///< a number; empty: drawn
+  bool all = false;  ///< all rows
 };
 int run_replay(const Console& console, const ReplayOrder& order);
 

@@ -382,11 +382,15 @@ Result<> KernelDatapath::sweep_flows() {
   const auto after = impl_->contacts.sum(0);
   if (!after) return after.error();
   const std::uint64_t accounted =
-      after->unanswered + after->finished + after->lost + impl_->skeleton->bss->contacts_pending;
+      after->unanswered + after->finished + after->lost + contacts_pending();
   if (before->opened > accounted)
     impl_->evicted_contacts =
         std::max<std::uint64_t>(impl_->evicted_contacts, before->opened - accounted);
   return Ok{};
+}
+
+std::uint64_t KernelDatapath::contacts_pending() const {
+  return impl_->skeleton->bss->contacts_pending;
 }
 
 Result<mw_contacts> KernelDatapath::contacts() {

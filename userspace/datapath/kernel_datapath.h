@@ -64,6 +64,8 @@ class KernelDatapath final : public Datapath {
   /// Warnings of the load: a map that kept its size though the configuration asks for another.
   [[nodiscard]] const std::vector<std::string>& notes() const;
   Result<> set_virtual_now(BootTime now);
+  /// Contacts that waited for their outcome when sweep_flows() last looked.
+  [[nodiscard]] std::uint64_t contacts_pending() const;
   /// Only before the first packet: what was counted stands under the old seed.
   Result<> set_hash_seed(std::uint64_t seed);
   /// One Ethernet frame of at least 14 bytes through the XDP program (BPF_PROG_TEST_RUN). True: it

@@ -43,6 +43,7 @@ class Timers {
   explicit Timers(Controller& controller) : controller_(controller) {}
 
   void start(BootTime now) { tick_ = watch_ = review_ = now; }
+  [[nodiscard]] unsigned sweeps() const { return sweeps_; }
   [[nodiscard]] BootTime next() const { return std::min({tick_, watch_, review_}); }
   /// A gap in which nothing happens.
   void skip_to(BootTime now) { tick_ = watch_ = review_ = now; }
@@ -53,6 +54,7 @@ class Timers {
     }
     if (watch_ <= now) {
       controller_.watch();
+      ++sweeps_;
       watch_ = now + 2s;
     }
     if (review_ <= now) {
@@ -64,6 +66,7 @@ class Timers {
  private:
   Controller& controller_;
   BootTime tick_, watch_, review_;
+  unsigned sweeps_ = 0;
 };
 
 }  // namespace
@@ -164,11 +167,16 @@ Result<bool> Replay::Engine::meet(ReplayFrame& frame) {
   return passed;
 }
 
-/// The daemon's timers fire as they would have, each at its own time.
+/// The daemon's timers fire as they would have, each at its own time, as long as time can tell
+/// something: not once a sweep found no contact open, or after kNothingOpen (flows that are no
+/// contacts). A picture has a point each second of that time.
 void Replay::Engine::pass_time(BootTime until) {
   const BootTime quiet_since = clock_.now().boot;
+  const unsigned swept_before = timers_.sweeps();
   while (timers_.next() < until) {
-    if (timers_.next() - quiet_since > kNothingOpen) {
+    const bool is_told = !options_.with_timeline && timers_.sweeps() != swept_before &&
+                         datapath_->contacts_pending() == 0;
+    if (is_told || timers_.next() - quiet_since > kNothingOpen) {
       timers_.skip_to(until);
       break;
     }
@@ -293,6 +301,7 @@ ReplayResult Replay::Engine::finish() {
   if (const auto counters = datapath_->counters())
     for (const auto& [ifindex, counted] : *counters)
       result_.outside += counted.not_inside.enforced + counted.not_inside.would;
+  if (rewriter_) result_.other_family = rewriter_->other_family();
   result_.took = std::chrono::steady_clock::now() - began_;
   return std::move(result_);
 }

@@ -64,9 +64,12 @@ std::optional<Places> find_tcp(const ReplayFrame& frame) {
 
 bool Rewriter::rewrite(ReplayFrame& frame) {
   const auto places = find_tcp(frame);
-  if (!places || places->is_ipv4 != into_.is_ipv4() ||
-      !ports_.contains(static_cast<std::uint16_t>(get16(frame.bytes, places->tcp + 2))))
+  if (!places || !ports_.contains(static_cast<std::uint16_t>(get16(frame.bytes, places->tcp + 2))))
     return true;
+  if (places->is_ipv4 != into_.is_ipv4()) {
+    ++other_family_;
+    return true;
+  }
   mw_addr source = into_.addr;
   std::uint8_t* const field = frame.bytes.data() + places->source;
   const std::size_t bytes = places->is_ipv4 ? 4 : 16;

@@ -20,6 +20,8 @@ class Rewriter {
   /// Changes the source of a TCP packet to one of the ports; leaves all others, and those of the
   /// other address family. False: the prefix has no address left for another client.
   [[nodiscard]] bool rewrite(ReplayFrame& frame);
+  /// Packets to the ports that have no place in the prefix: they are of the other family.
+  [[nodiscard]] std::uint64_t other_family() const { return other_family_; }
   /// Where a client that was rewritten came from.
   [[nodiscard]] mw_addr recorded(const mw_addr& rewritten) const;
 
@@ -28,6 +30,7 @@ class Rewriter {
 
   Prefix into_;
   std::set<std::uint16_t> ports_;
+  std::uint64_t other_family_ = 0;
   std::map<mw_addr, mw_addr> places_;
   std::map<mw_addr, mw_addr> origins_;
 };
