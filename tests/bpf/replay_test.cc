@@ -121,6 +121,33 @@ TEST_F(ReplayTest, TimeJudgesWhatNobodyAnsweredAlsoInALongGap) {
   EXPECT_EQ(of(result, "172.16.1.1").no_message, 0U);
 }
 
+TEST_F(ReplayTest, WhatIsSkippedOfQuietTimeChangesNothing) {
+  const auto slow_bot = [&](bool every_second) {
+    options_.with_timeline = every_second;  // a picture has a point each second: nothing is skipped
+    Written frames;
+    for (int i = 1; i <= 60; ++i) {
+      frames.connection(i * 25'000ms, "172.16.7.70", server(i), 30);
+      frames.connection(i * 25'000ms + 500ms, "172.16.7.71", server(i), 2000);
+      frames.add(i * 25'000ms + 900ms,
+                 Packet{}.eth().ip("172.16.7.72", server(i)).tcp(25, 30000 + i).syn());
+    }
+    return run(frames);
+  };
+  const ReplayResult all = slow_bot(true), skipped = slow_bot(false);
+  ASSERT_TRUE(of(all, "172.16.7.70").block);
+  ASSERT_TRUE(of(skipped, "172.16.7.70").block);
+  EXPECT_EQ(of(all, "172.16.7.70").block->since, of(skipped, "172.16.7.70").block->since);
+  for (const char* source : {"172.16.7.70", "172.16.7.71", "172.16.7.72"}) {
+    SCOPED_TRACE(source);
+    EXPECT_EQ(of(all, source).block.has_value(), of(skipped, source).block.has_value());
+    EXPECT_EQ(of(all, source).syns, of(skipped, source).syns);
+    EXPECT_EQ(of(all, source).contacts, of(skipped, source).contacts);
+    EXPECT_EQ(of(all, source).answered, of(skipped, source).answered);
+    EXPECT_EQ(of(all, source).no_message, of(skipped, source).no_message);
+    EXPECT_EQ(of(all, source).score_256ths, of(skipped, source).score_256ths);
+  }
+}
+
 TEST_F(ReplayTest, PutsTheRecordedClientsIntoAPrefixOfTheGateway) {
   options_.config.networks.inside = {*parse_prefix("172.16.0.0/12")};
   const auto frames = [] {
@@ -140,6 +167,9 @@ TEST_F(ReplayTest, PutsTheRecordedClientsIntoAPrefixOfTheGateway) {
   EXPECT_EQ(of(inside, "172.20.0.1").recorded, *parse_address("192.0.2.1"));
   EXPECT_EQ(of(inside, "172.20.0.1").syns, 2U);
   EXPECT_EQ(of(inside, "172.20.0.2").syns, 1U);
+
+  options_.as = *parse_prefix("2001:db8::/32");
+  EXPECT_EQ(run(*frames()).other_family, 12U);
 
   options_.as = *parse_prefix("172.20.0.0/31");
   const auto full = replay(*frames(), options_, [](double) {});

@@ -47,10 +47,16 @@ void add_trace_bounds(const Traces& traces, std::vector<Bound>& bounds) {
   const double median = quantile(bot.syns, .5);
   bounds.push_back({fmt::format("in the median at SYN {:.0f} or before", kTraceMedian),
                     fmt::format("{:.0f}", median), median <= kTraceMedian});
-  std::uint64_t wronged = 0;
-  for (const OtherCapture& other : traces.others) wronged += other.blocked + other.held;
-  bounds.push_back({"nobody in the other captures is blocked or braked", fmt::format("{}", wronged),
-                    wronged == 0});
+  std::uint64_t wronged = 0, sources = 0, syns_seen = 0;
+  for (const OtherCapture& other : traces.others) {
+    wronged += other.blocked + other.held;
+    sources += other.sources;
+    syns_seen += other.syns;
+  }
+  bounds.push_back(
+      {"nobody in the other captures is blocked or braked",
+       fmt::format("{} ({} sources, only {} SYNs to judged ports)", wronged, sources, syns_seen),
+       wronged == 0});
 }
 
 }  // namespace

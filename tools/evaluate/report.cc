@@ -294,7 +294,7 @@ std::string report(const Findings& findings, const std::string& command) {
       "not a setting.\n";
   text += fmt::format(
       "\n## Where it turns\n\n{} sources of each kind, blocked of tried (exact 95 %). Mailings of "
-      "200 servers: none of 20 blocked down to a productive share of {}; of 1,000: down to {}.\n\n",
+      "200 servers: none is blocked down to a productive share of {}; of 1,000: down to {}.\n\n",
       findings.trials, break_even(findings, 200), break_even(findings, 1000));
   text += margin_table(findings);
   text += "\n![blocked by productive share](evaluation/margins.svg)\n";
