@@ -37,6 +37,7 @@ class CommandLine {
   void add_run(const RunVerb& run);
   void add_look();
   void add_act();
+  void add_import();
   void add_allow();
   void add_before();
   void add_simulate();
@@ -56,6 +57,7 @@ class CommandLine {
   bool follow_ = false;
   std::string address_;
   ReplayOrder replay_;
+  ImportOrder import_;
   SimulateOrder simulate_;
   std::string mode_;
 };
@@ -70,6 +72,7 @@ CommandLine::CommandLine(const RunVerb& run) {
   add_run(run);
   add_look();
   add_act();
+  add_import();
   add_allow();
   add_before();
   add_simulate();
@@ -164,6 +167,15 @@ void CommandLine::add_act() {
           [this](const Console& console) { return order_unblock(console, change_); });
   add_change(unblock, "ADDR[/LEN]");
   unblock->add_flag("--all", change_.all, "Every block there is");
+}
+
+void CommandLine::add_import() {
+  CLI::App* import =
+      add(app_, "import", "Adopt blocks that a person wrote: rules of FORWARD commented SPAM_*",
+          "import --dry-run",
+          [this](const Console& console) { return order_import(console, import_); });
+  import->add_flag("--dry-run", import_.dry_run, "Show them, change nothing");
+  import->add_flag("--take-over", import_.take_over, "Remove each rule that was adopted");
 }
 
 void CommandLine::add_allow() {

@@ -31,6 +31,13 @@ int order_allow_remove(const Console& console, const Change& change);
 int show_allow(const Console& console);
 int check_allow(const Console& console, const std::string& address);
 
+/// Rules that a person wrote into FORWARD.
+struct ImportOrder {
+  bool dry_run = false;
+  bool take_over = false;  ///< removes each rule once its block is in force
+};
+int order_import(const Console& console, const ImportOrder& order);
+
 /// Empty: prints the mode.
 int order_mode(const Console& console, const std::string& mode);
 int order_reload(const Console& console);

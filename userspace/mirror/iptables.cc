@@ -251,4 +251,32 @@ Result<> Iptables::remove() const {
   return both(std::move(ipv4), std::move(ipv6));
 }
 
+Result<std::vector<ForwardListing>> list_forward(IptablesOptions options) {
+  std::vector<ForwardListing> found;
+  for (const char* backend : {"nft", "legacy"})
+    for (const Family& family : {kIpv4, kIpv6}) {
+      if (!check_stack(family)) continue;
+      const char* const names = family.ipv6 ? "/proc/thread-self/net/ip6_tables_names"
+                                            : "/proc/thread-self/net/ip_tables_names";
+      if (std::string_view(backend) == "legacy" && !legacy_filter_exists(names)) continue;
+      const std::string tool = fmt::format("{}-{}", family.tool, backend);
+      auto listed = run({tool, "-w", wait_of(options), "-S", "FORWARD"}, "", options);
+      if (listed)
+        found.push_back({tool, std::move(*listed)});
+      else if (listed.error().code != ENOENT && listed.error().code != EAFNOSUPPORT)
+        return std::move(listed).error();
+    }
+  if (found.empty()) return Error{ENOENT, "iptables is not in PATH\ninstall the package iptables"};
+  return found;
+}
+
+Result<> delete_from_forward(const std::string& tool, const std::vector<std::string>& spec,
+                             IptablesOptions options) {
+  std::vector<std::string> argv = {tool, "-w", wait_of(options), "-D", "FORWARD"};
+  argv.insert(argv.end(), spec.begin(), spec.end());
+  auto done = run(argv, "", options);
+  if (!done) return std::move(done).error();
+  return Ok{};
+}
+
 }  // namespace mailweir

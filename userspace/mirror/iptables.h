@@ -74,4 +74,15 @@ class Iptables {
   std::string backend_;
 };
 
+/// What `-S FORWARD` prints, of each backend and family that this host has.
+struct ForwardListing {
+  std::string tool;  ///< "iptables-nft", "ip6tables-legacy", ...
+  std::string rules;
+};
+[[nodiscard]] Result<std::vector<ForwardListing>> list_forward(IptablesOptions options = {});
+/// Takes one rule out of FORWARD. `spec`: the words behind -A FORWARD, as listed.
+[[nodiscard]] Result<> delete_from_forward(const std::string& tool,
+                                           const std::vector<std::string>& spec,
+                                           IptablesOptions options = {});
+
 }  // namespace mailweir

@@ -4,11 +4,11 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
 #include <span>
 
 #include "base/time_text.h"
 #include "mirror/comment.h"
+#include "mirror/listing.h"
 
 namespace mailweir {
 namespace {
@@ -39,65 +39,6 @@ Ports judged_ports(const MirrorTable& table) {
   std::sort(ports.begin(), ports.end());
   ports.erase(std::unique(ports.begin(), ports.end()), ports.end());
   return ports;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
-template <typename T>
-std::optional<T> parse_number(std::string_view text) {
-  T number{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-/// Takes the next line off. A quoted comment may hold newlines, and what follows one is no rule.
-std::string_view take_line(std::string_view& listing) {
-  bool quoted = false;
-  std::size_t end = 0;
-  for (; end < listing.size(); ++end) {
-    const char c = listing[end];
-    if (c == '\\' && quoted)
-      ++end;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (c == '\n' && !quoted)
-      break;
-  }
-  const std::string_view line = listing.substr(0, end);
-  listing.remove_prefix(std::min(end + 1, listing.size()));
-  return line;
-}
-
-/// Words as iptables quotes them: "..." with backslashes.
-std::vector<std::string> words_of(std::string_view line) {
-  std::vector<std::string> words;
-  bool quoted = false;
-  bool inside = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == ' ' && !quoted) {
-      inside = false;
-      continue;
-    }
-    if (!inside) words.emplace_back();
-    inside = true;
-    if (c == '"')
-      quoted = !quoted;
-    else if (c == '\\' && quoted && i + 1 < line.size())
-      words.back() += line[++i];
-    else
-      words.back() += c;
-  }
-  return words;
 }
 
 /// A rule as listed, as far as it says what ours say, in whatever order.
