@@ -300,12 +300,26 @@ TEST_F(ZeekLogTest, BytesThatNoPacketCarriedAreNotBelieved) {
 }
 
 TEST_F(ZeekLogTest, UnsetAndEmptyFieldsAreNothing) {
-  const auto drained = drain_row(
-      {.service = "(empty)", .duration = "-", .sent = "-", .heard = "-", .state = "RSTO"});
+  const auto drained = drain_row({.service = "(empty)",
+                                  .duration = "-",
+                                  .sent = "-",
+                                  .heard = "-",
+                                  .state = "RSTO",
+                                  .history = "ShAFf"});
   const Told told = told_by(drained.frames);
   EXPECT_EQ(told.sent + told.heard, 0U);
   EXPECT_THAT(told.flags, ElementsAre(kSyn, kAck, kFin | kAck));
   for (const ReplayFrame& frame : drained.frames) EXPECT_EQ(frame.time, kRecorded);
+}
+
+TEST_F(ZeekLogTest, WhatWasNotCountedIsNotTakenForNothingSent) {
+  Row row{.sent = "-", .heard = "-", .ip_sent = "6000", .ip_heard = "900"};
+  EXPECT_EQ(told_by(drain_row(row).frames).sent, 6000U) << "as many as there were on the wire";
+  row = {.sent = "5000.0", .heard = "300.0"};
+  EXPECT_EQ(told_by(drain_row(row).frames).sent, 5000U);
+  const std::vector<Row> rows = {{.client_port = "1024"}, {.client_port = "1025", .sent = "-"}};
+  const auto drained = drain(files_, table(rows));
+  EXPECT_EQ(drained.frames.size(), 7U) << "the second row is left out, and said";
 }
 
 TEST_F(ZeekLogTest, FramesComeInTimeOrderThoughRowsAreInTheOrderOfTheirEnds) {

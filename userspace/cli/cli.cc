@@ -171,7 +171,7 @@ void CommandLine::add_act() {
 
 void CommandLine::add_import() {
   CLI::App* import =
-      add(app_, "import", "Adopt blocks that a person wrote: rules of FORWARD commented SPAM_*",
+      add(app_, "import", "Adopt hand-written rules that are commented SPAM_*",
           "import --dry-run",
           [this](const Console& console) { return order_import(console, import_); });
   import->add_flag("--dry-run", import_.dry_run, "Show them, change nothing");

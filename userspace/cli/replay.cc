@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <ostream>
 
@@ -125,6 +126,13 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
   if (rows < order.size())
     console.err << fmt::format("{} more sources; --all shows them\n", order.size() - rows);
   for (const SourceReplay* source : order)
+    if (!source->block && source->would && source->would->evidence)
+      console.out << fmt::format(
+                         "\n{} would have been blocked at {}, but for the mode of its group or the "
+                         "allowlist\n",
+                         name_of(*source, config), local_text(source->would->since))
+                  << "  because " << source->would->evidence->sentence() << '\n';
+  for (const SourceReplay* source : order)
     if (source->block && source->block->evidence)
       console.out << fmt::format("\n{} would have been blocked at {}, {} after its first SYN\n",
                                  name_of(*source, config), local_text(source->block->since),
@@ -145,11 +153,6 @@ void print_summary(const Console& console, const ReplayResult& result, const Rep
                 << " frames were too short for an Ethernet header\n";
   if (result.froze)
     console.err << "for a time most contacts went unanswered: taken for an outage, not scored\n";
-  if (result.other_family > 0)
-    console.err << fmt::format(
-        "{} packets are of the other address family: --as {} left them as "
-        "they are\n",
-        grouped(result.other_family), order.as);
   if (shown == 0 && result.outside > 0)
     console.err << fmt::format(
         "{} packets came from sources that are not in [networks] inside; {}\n",
@@ -181,6 +184,13 @@ int fail_here(const Console& console, Error error) {
 
 /// What is there is written over only if it is a picture. Asked before the work begins.
 Result<> may_write_picture(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  if (path == "-" || fs::is_directory(path, failed))
+    return Error{0, path + " is no file that a picture can be written to"};
+  if (const fs::path folder = fs::path(path).parent_path();
+      !folder.empty() && !fs::is_directory(folder, failed))
+    return Error{0, "write " + path + ": there is no folder " + folder.string()};
   std::ifstream file(path);
   if (!file.is_open()) return Ok{};
   std::string start(4, '\0');
@@ -216,6 +226,10 @@ Result<ReplayOptions> options_of(Config policy, const ReplayOrder& order) {
   if (order.as.empty()) return options;
   const auto prefix = parse_prefix(order.as);
   if (!prefix) return prefix.error();
+  if (prefix->is_ipv4() && prefix->bits > 96 + 30)
+    return Error{EINVAL, order.as +
+                             " has no room for clients; give a shorter prefix, such as "
+                             "172.16.0.0/12"};
   if (!prefix->is_ipv4() && prefix->bits > 63)
     return Error{EINVAL, order.as +
                              " has no room: an IPv6 client is a /64; give a shorter prefix, such "
@@ -243,10 +257,14 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   const ReplayOptions& options = *asked;
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
+  std::string logs;  // of kernel LOG lines
   for (const std::string& file : order.files) {
     auto reader = open_frames(file, options.config.smtp.judge);
     if (!reader) return fail_here(console, reader.error());
-    knows_outcomes = knows_outcomes && (*reader)->knows_outcomes();
+    if (!(*reader)->knows_outcomes()) {
+      knows_outcomes = false;
+      logs += (logs.empty() ? "" : ", ") + file;
+    }
     readers.push_back(std::move(*reader));
   }
   const auto frames = merge_frames(std::move(readers));
@@ -260,9 +278,25 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   const auto list = in_order(*done);
   std::vector<std::string> notes = frames->notes();
   if (!knows_outcomes)
-    notes.emplace_back(
-        "of log lines the outcome is unknown: contacts, gate, limit and brake only; nobody can be "
-        "blocked on evidence");
+    notes.push_back(logs +
+                    ": of log lines the outcome is unknown: contacts, gate, limit and brake "
+                    "only; nobody can be blocked on their evidence");
+  if (done->unjudged > 0)
+    notes.push_back(
+        fmt::format("{} packets could not be judged: their headers are cut off (capture "
+                    "with a snap length of 128 or more), contradict themselves, or have "
+                    "more tags than are followed",
+                    grouped(done->unjudged)));
+  if (done->was_full)
+    notes.push_back(
+        fmt::format("the table of {} sources was full: those that were quiet longest "
+                    "are forgotten, and not in this list",
+                    grouped(options.sources)));
+  if (done->other_family > 0)
+    notes.push_back(
+        fmt::format("{} packets are of the other address family: --as {} left them as "
+                    "they are",
+                    grouped(done->other_family), order.as));
   json body = {{"frames", done->frames},
                {"runs", done->runs},
                {"seconds", std::chrono::duration<double>(done->took).count()},

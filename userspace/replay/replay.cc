@@ -250,6 +250,7 @@ void Replay::Engine::note_decisions() {
       source.score_256ths = evidence->score_256ths;
     }
     if (const auto counted = datapath_->source(decision.source); counted && *counted) {
+      source.first_seen = clock_.now().wall_of(boot_time((*counted)->first_ns));
       source.syns = (*counted)->syns;
       source.held = (*counted)->dropped;
     }
@@ -283,12 +284,14 @@ ReplayResult Replay::Engine::finish() {
   timers_.run(clock_.now().boot);
   take_events();
   if (options_.with_timeline) note_timeline();
+  std::size_t entries = 0;
   (void)datapath_->each_source([&](const mw_addr& key, const mw_source& counted) {
+    ++entries;
     if (counted.syns == 0) return;
     SourceReplay& source = noted(key);
     source.braked = counted.braked;
     source.limited = counted.limited;
-    source.first_seen = clock_.now().wall_of(boot_time(counted.first_ns));
+    if (!source.block) source.first_seen = clock_.now().wall_of(boot_time(counted.first_ns));
     if (const auto drops = datapath_->drops(key)) source.dropped = drops->packets;
     if (source.block) return;
     source.syns = counted.syns;
@@ -299,8 +302,13 @@ ReplayResult Replay::Engine::finish() {
     source.answered = std::max<std::uint64_t>(source.answered, evidence.answered);
   });
   if (const auto counters = datapath_->counters())
-    for (const auto& [ifindex, counted] : *counters)
+    for (const auto& [ifindex, counted] : *counters) {
       result_.outside += counted.not_inside.enforced + counted.not_inside.would;
+      result_.unjudged +=
+          counted.truncated.enforced + counted.malformed.enforced + counted.encapsulation.enforced;
+    }
+  // An LRU gives up entries before the last one is taken.
+  result_.was_full = entries >= options_.sources - options_.sources / 20;
   if (rewriter_) result_.other_family = rewriter_->other_family();
   result_.took = std::chrono::steady_clock::now() - began_;
   return std::move(result_);

@@ -58,9 +58,11 @@ struct SourceReplay {
 struct ReplayResult {
   std::map<mw_addr, SourceReplay> sources;  ///< that sent a SYN to a judged port
   std::uint64_t frames = 0;
-  std::uint64_t runs = 0;            ///< of the kernel program: as many as frames
-  std::uint64_t other_family = 0;    ///< packets to judged ports that --as cannot rewrite
-  std::uint64_t outside = 0;         ///< packets of sources that are not in [networks] inside
+  std::uint64_t runs = 0;          ///< of the kernel program: as many as frames
+  std::uint64_t other_family = 0;  ///< packets to judged ports that --as cannot rewrite
+  std::uint64_t outside = 0;       ///< packets of sources that are not in [networks] inside
+  std::uint64_t unjudged = 0;      ///< packets whose headers end early, or are not followed so far
+  bool was_full = false;           ///< the table of sources: who was quiet longest is forgotten
   std::uint64_t refused_frames = 0;  ///< too short for the kernel to take them
   std::optional<WallTime> first, last;
   std::chrono::nanoseconds took{0};

@@ -39,6 +39,14 @@ std::optional<Number> number_in(std::string_view text) {
   return number;
 }
 
+/// A JSON writer may have passed a count through a double: "5000.0".
+std::optional<std::uint64_t> bytes_in(std::string_view text) {
+  if (const auto whole = number_in<std::uint64_t>(text)) return whole;
+  const auto counted = number_in<double>(text);
+  if (!counted || !(*counted >= 0 && *counted < 1e18)) return std::nullopt;
+  return static_cast<std::uint64_t>(*counted);
+}
+
 /// Zeek's default, or ISO 8601 where JSON was set up so. Zeek has microseconds; a JSON writer may
 /// have passed them through a double.
 std::optional<WallTime> time_in(std::string_view text) {
@@ -99,16 +107,23 @@ Connection::End end_of(std::string_view state, std::string_view history) {
 
 /// orig_bytes and resp_bytes come of sequence numbers, which a RST can throw far off; the bytes of
 /// IP were counted. 'D' (data) or 'G' (a gap where data must have been) precede any.
-std::uint64_t bytes_of(std::string_view counted, std::string_view ip_counted,
-                       std::string_view history, std::string_view letters, bool& is_mended) {
-  const std::uint64_t bytes = number_in<std::uint64_t>(counted).value_or(0);
+Result<std::uint64_t> bytes_of(std::string_view name, std::string_view counted,
+                               std::string_view ip_counted, std::string_view history,
+                               std::string_view letters, bool& is_mended) {
+  const auto bytes = bytes_in(counted);
+  if (!counted.empty() && !bytes) return wrong(name, counted, "a number of bytes");
+  if (!history.empty() && !has_any(history, letters)) {
+    is_mended = is_mended || bytes.value_or(0) > 0;
+    return std::uint64_t{0};
+  }
+  const auto on_wire = bytes_in(ip_counted);
+  // None of them is not zero bytes: an honest client would be taken for one that sent nothing.
+  if (!bytes && !on_wire)
+    return Error{EINVAL, std::string(name) + " is not logged: what was sent is unknown"};
   std::uint64_t most = kMostSent;
-  if (!history.empty() && !has_any(history, letters))
-    most = 0;
-  else if (const auto on_wire = number_in<std::uint64_t>(ip_counted); on_wire && *on_wire > 0)
-    most = std::min(most, *on_wire);
-  is_mended = is_mended || bytes > most;
-  return std::min(bytes, most);
+  if (on_wire && *on_wire > 0) most = std::min(most, *on_wire);
+  is_mended = is_mended || bytes.value_or(0) > most;
+  return std::min(bytes.value_or(most), most);
 }
 
 /// Adds packets of one connection, and keeps its numbers.
@@ -183,10 +198,14 @@ Result<ReadRow> read_row(const ZeekRow& row, const std::vector<std::uint16_t>& m
 
   connection.is_answered = is_answered(state, history);
   if (connection.is_answered) {
-    connection.sent_bytes = bytes_of(row[ZeekField::orig_bytes], row[ZeekField::orig_ip_bytes],
-                                     history, "DG", read.is_mended);
-    connection.heard_bytes = bytes_of(row[ZeekField::resp_bytes], row[ZeekField::resp_ip_bytes],
-                                      history, "dg", read.is_mended);
+    const auto sent = bytes_of("orig_bytes", row[ZeekField::orig_bytes],
+                               row[ZeekField::orig_ip_bytes], history, "DG", read.is_mended);
+    if (!sent) return sent.error();
+    const auto heard = bytes_of("resp_bytes", row[ZeekField::resp_bytes],
+                                row[ZeekField::resp_ip_bytes], history, "dg", read.is_mended);
+    if (!heard) return heard.error();
+    connection.sent_bytes = *sent;
+    connection.heard_bytes = *heard;
     connection.end = end_of(state, history);
   }
   const std::string_view service = row[ZeekField::service];
