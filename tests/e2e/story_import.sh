@@ -30,8 +30,8 @@ check "one that drops another port is not adopted" equal "it drops port 465, whi
   "$(imported 172.16.7.72 error)"
 check "a dry run blocks nobody" not is_blocked "$first"
 
-mw import >"$fixture_dir/shown" 2>&1 || true
-check "an import blocks" is_blocked "$first"
+check "an import says by exit 1 that one stays" equal 1 "$(mw import >"$fixture_dir/shown" 2>&1; echo $?)"
+check "it blocks" is_blocked "$first"
 check "and the other" is_blocked "$second"
 check "not who was not adopted" not is_blocked 172.16.7.72
 check "nor who has no such comment" not is_blocked 172.16.7.73
@@ -39,11 +39,11 @@ check "for ever" equal null "$(mw_json .decision.until why "$first")"
 check "comment and date are its reason" equal "SPAM_09_01_2021, rule of 2021-01-09" \
   "$(mw_json .decision.reason why "$first")"
 first_id=$(mw_json .decision.id why "$first")
-mw import >/dev/null 2>&1 || true
+check "and so does a second one" equal 1 "$(mw import >/dev/null 2>&1; echo $?)"
 check "a second import decides nothing again" equal "$first_id" "$(mw_json .decision.id why "$first")"
 check "the rules are left as they were" equal "$before" "$(forward)"
 
-mw import --take-over >"$fixture_dir/shown" 2>&1 || true
+check "and a take-over" equal 1 "$(mw import --take-over >"$fixture_dir/shown" 2>&1; echo $?)"
 sed 's/^/        /' "$fixture_dir/shown"
 check "taken over: its rule is gone" not grep -q "$first" <<<"$(forward)"
 check "and that of the other" not grep -q "$second" <<<"$(forward)"
