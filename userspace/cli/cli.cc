@@ -171,8 +171,7 @@ void CommandLine::add_act() {
 
 void CommandLine::add_import() {
   CLI::App* import =
-      add(app_, "import", "Adopt hand-written rules that are commented SPAM_*",
-          "import --dry-run",
+      add(app_, "import", "Adopt hand-written rules that are commented SPAM_*", "import --dry-run",
           [this](const Console& console) { return order_import(console, import_); });
   import->add_flag("--dry-run", import_.dry_run, "Show them, change nothing");
   import->add_flag("--take-over", import_.take_over, "Remove each rule that was adopted");
