@@ -22,6 +22,7 @@ const WallTime kFirst = std::chrono::sys_days(std::chrono::year(2010) / 11 / 18)
 class Written final : public FrameReader {
  public:
   Result<bool> next(ReplayFrame& frame) override {
+    if (at_ == frames_.size() && is_damaged) return Error{0, "read it, frame 9: damaged"};
     if (at_ == frames_.size()) return false;
     frame = frames_[at_++];
     return true;
@@ -29,6 +30,8 @@ class Written final : public FrameReader {
   std::vector<std::string> notes() const override { return {}; }
   double progress() const override { return 0; }
   bool knows_outcomes() const override { return true; }
+
+  bool is_damaged = false;  ///< behind the last frame
 
   void add(std::chrono::milliseconds at, const Packet& packet) {
     frames_.push_back({ReplayFrame::Link::ethernet, kFirst + at, packet.bytes()});
@@ -98,6 +101,34 @@ TEST_F(ReplayTest, BlocksABotWhenItsScoreIsReachedAndLeavesTheOthersAlone) {
   }
   EXPECT_EQ(result.frames, 240U);
   EXPECT_EQ(result.runs, result.frames);
+}
+
+TEST_F(ReplayTest, TheDropsOfABlockThatEndedCount) {
+  options_.config.block.durations = {60s};
+  const auto dropped_by = [&](std::chrono::milliseconds last) {
+    Written frames;
+    for (int i = 1; i <= 20; ++i) frames.connection(i * 200ms, "172.16.7.70", server(i), 30);
+    frames.connection(last, "172.16.7.70", server(1), 30);
+    const ReplayResult result = run(frames);
+    return of(result, "172.16.7.70").dropped;
+  };
+  const std::uint64_t after_its_end = dropped_by(90s);
+  EXPECT_GT(after_its_end, 0U);
+  EXPECT_EQ(dropped_by(30s), after_its_end + 4) << "one more connection met the block";
+}
+
+TEST_F(ReplayTest, WhatStandsBeforeADamageIsTold) {
+  Written frames;
+  frames.is_damaged = true;
+  const auto nothing = replay(frames, options_, [](double) {});
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().message, HasSubstr("damaged"));
+
+  frames.connection(0ms, "172.16.7.70", server(1), 30);
+  const ReplayResult result = run(frames);
+  EXPECT_EQ(of(result, "172.16.7.70").syns, 1U);
+  ASSERT_TRUE(result.broken);
+  EXPECT_THAT(result.broken->message, HasSubstr("damaged"));
 }
 
 TEST_F(ReplayTest, ASeedMakesARunAgain) {
@@ -175,6 +206,27 @@ TEST_F(ReplayTest, PutsTheRecordedClientsIntoAPrefixOfTheGateway) {
   const auto full = replay(*frames(), options_, [](double) {});
   ASSERT_FALSE(full);
   EXPECT_THAT(full.error().message, HasSubstr("172.20.0.0/31 has no room"));
+}
+
+TEST_F(ReplayTest, ThePrefixIsGivenBehindEveryHeaderThatTheProgramFollows) {
+  options_.config.networks.inside = {*parse_prefix("172.16.0.0/12"),
+                                     *parse_prefix("2001:db8:1::/48")};
+  const auto sources = [&](const Packet& packet, const char* prefix) {
+    options_.as = *parse_prefix(prefix);
+    Written frames;
+    frames.add(0ms, packet);
+    return run(frames).sources.size();
+  };
+  const auto v6 = [] { return Packet{}.eth().ipv6("2001:db8:ffff::1", "2001:db8:9::25"); };
+  const char* const into = "2001:db8:1::/48";
+  EXPECT_EQ(sources(v6().tcp(25).syn(), into), 1U);
+  EXPECT_EQ(sources(v6().authentication().tcp(25).syn(), into), 1U);
+  EXPECT_EQ(sources(v6().fragment(0, true).tcp(25).syn(), into), 1U);
+  EXPECT_EQ(sources(v6().hop_by_hop().routing().destination_options().tcp(25).syn(), into), 1U);
+  EXPECT_EQ(sources(v6().fragment(8, true).tcp(25).syn(), into), 0U) << "it has no ports";
+  EXPECT_EQ(sources(Packet{}.eth().vlan(7).pppoe().ipv4("192.0.2.1", server(1)).tcp(25).syn(),
+                    "172.16.0.0/12"),
+            1U);
 }
 
 TEST_F(ReplayTest, AnEmptyRecordingIsNoError) {

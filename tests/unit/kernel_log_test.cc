@@ -139,9 +139,30 @@ TEST_F(KernelLogTest, ReadsTheTimesOfSyslogJournalAndDmesg) {
       {"[12345.678901] ", "1970-01-01T03:25:45Z.678901"},
       {"[    5.000123] MAILWEIR ", "1970-01-01T00:00:05Z.000123"},
       {"<6>[    5.000123] ", "1970-01-01T00:00:05Z.000123"},
+      {"kern  :warn  : [Tue Nov 24 14:03:08 2026] ", "2026-11-24T13:03:08Z.000000"},
+      {"kern  :warn  : [    5.000123] ", "1970-01-01T00:00:05Z.000123"},
+      {"Tue 2026-11-24 14:03:08 CET gw kernel: ", "2026-11-24T13:03:08Z.000000"},
+      {"Tue 2026-11-24 14:03:08.5 UTC gw kernel: ", "2026-11-24T14:03:08Z.500000"},
+      {"\xef\xbb\xbf"
+       "2026-11-24T14:03:08Z gw kernel: ",
+       "2026-11-24T14:03:08Z.000000"},
   };
   for (const auto& [before, time] : cases)
     EXPECT_THAT(times(line(before)), ElementsAre(time)) << before;
+}
+
+TEST_F(KernelLogTest, ReadsTheJournalAsJson) {
+  const auto entry = [](std::string_view time, std::string_view message) {
+    return R"({"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":")" + std::string(time) +
+           R"(","MESSAGE":")" + std::string(message) + "\"}\n";
+  };
+  EXPECT_THAT(times(entry("1795528988500000", kPacket)),
+              ElementsAre("2026-11-24T14:03:08Z.500000"));
+  EXPECT_THAT(times(entry("1795528988000000", "usb 1-1: new device") +
+                    entry("1795528989000000", kPacket) + entry("yesterday", kPacket)),
+              ElementsAre("2026-11-24T14:03:09Z.000000"));
+  EXPECT_THAT(notes_,
+              ElementsAre(HasSubstr("1 line is not a SYN"), HasSubstr("1 SYN has no date")));
 }
 
 TEST_F(KernelLogTest, WithoutATimeThereIsNothingToReplay) {

@@ -94,23 +94,20 @@ std::vector<const SourceReplay*> in_order(const ReplayResult& result) {
 
 void print_table(const Console& console, const std::vector<const SourceReplay*>& order,
                  const Config& config, const ReplayOrder& order_given) {
-  Table table({{"SOURCE"},
-               {"VERDICT"},
-               {"AFTER", true},
-               {"SYN", true},
-               {"LEAKED", true},
-               {"CONTACTS", true},
-               {"ANSWERED", true},
-               {"NO MAIL", true},
-               {"SCORE", true}});
+  const bool is_rewritten = !order_given.as.empty();
+  std::vector<Column> columns = {{"SOURCE"},    {"VERDICT"},      {"AFTER", true},
+                                 {"SYN", true}, {"LEAKED", true}, {"CONTACTS", true}};
+  // Both addresses and all counts are more than 80 columns.
+  columns.push_back(is_rewritten ? Column{"RECORDED AS"} : Column{"ANSWERED", true});
+  columns.push_back({"NO MAIL", true});
+  columns.push_back({"SCORE", true});
+  Table table(std::move(columns));
   const std::size_t rows = order_given.all ? order.size() : std::min<std::size_t>(order.size(), 20);
   for (std::size_t i = 0; i < rows; ++i) {
     const SourceReplay& source = *order[i];
-    std::string name = name_of(source, config);
-    if (source.recorded != source.key) name += " (" + to_string(source.recorded) + ")";
     const std::string verdict = verdict_of(source);
     table.add(
-        {name,
+        {name_of(source, config),
          {verdict == "would_block" ? "would block" : verdict, source.block          ? Tone::bad
                                                               : verdict == "passed" ? Tone::good
                                                                                     : Tone::warn},
@@ -118,26 +115,35 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
          grouped(source.syns),
          grouped(source.syns - source.held),
          grouped(source.contacts),
-         grouped(source.answered),
+         is_rewritten ? to_string(source.recorded) : grouped(source.answered),
          source.finished == 0 ? "-" : fmt::format("{}/{}", source.no_message, source.finished),
          score_text(source.score_256ths)});
   }
   table.print(console.out, console.style, console.width);
   if (rows < order.size())
     console.err << fmt::format("{} more sources; --all shows them\n", order.size() - rows);
+}
+
+/// Of each source that would have been blocked: when, and why.
+void print_sentences(const Console& console, const std::vector<const SourceReplay*>& order,
+                     const Config& config) {
+  const auto print_because = [&](const Evidence& evidence) {
+    print_labelled(console.out, "because", evidence.sentence(), console.width);
+  };
   for (const SourceReplay* source : order)
-    if (!source->block && source->would && source->would->evidence)
+    if (!source->block && source->would && source->would->evidence) {
       console.out << fmt::format(
-                         "\n{} would have been blocked at {}, but for the mode of its group or the "
-                         "allowlist\n",
-                         name_of(*source, config), local_text(source->would->since))
-                  << "  because " << source->would->evidence->sentence() << '\n';
+          "\n{} would have been blocked at {}, but for the mode of its group or the allowlist\n",
+          name_of(*source, config), local_text(source->would->since));
+      print_because(*source->would->evidence);
+    }
   for (const SourceReplay* source : order)
-    if (source->block && source->block->evidence)
+    if (source->block && source->block->evidence) {
       console.out << fmt::format("\n{} would have been blocked at {}, {} after its first SYN\n",
                                  name_of(*source, config), local_text(source->block->since),
-                                 after_text(seconds_to_block(*source)))
-                  << "  because " << source->block->evidence->sentence() << '\n';
+                                 after_text(seconds_to_block(*source)));
+      print_because(*source->block->evidence);
+    }
 }
 
 void print_summary(const Console& console, const ReplayResult& result, const ReplayOrder& order,
@@ -258,6 +264,8 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
   std::string logs;  // of kernel LOG lines
+  if (std::ranges::count(order.files, "-") > 1)
+    return fail(console, {EINVAL, "- is given twice: there is one standard input"});
   for (const std::string& file : order.files) {
     auto reader = open_frames(file, options.config.smtp.judge);
     if (!reader) return fail_here(console, reader.error());
@@ -306,14 +314,17 @@ int run_replay(const Console& console, const ReplayOrder& order) {
                {"frozen", done->froze},
                {"outside", done->outside},
                {"notes", notes},
+               {"broken", done->broken ? json(done->broken->message) : json()},
                {"sources", json::array()}};
   for (const SourceReplay* source : list)
     body["sources"].push_back(source_json(*source, options.config));
   if (!print_for_machines(console, body, "sources", kReplayColumns)) {
-    if (list.empty())
+    if (list.empty()) {
       console.out << "nobody inside sent a SYN to a judged port\n";
-    else
+    } else {
       print_table(console, list, options.config, order);
+      print_sentences(console, list, options.config);
+    }
   }
   if (!console.globals.quiet) {
     for (const std::string& note : notes) console.err << note << '\n';
@@ -324,7 +335,10 @@ int run_replay(const Console& console, const ReplayOrder& order) {
       return fail_here(console, written.error());
     if (!console.globals.quiet) console.err << "picture: " << order.plot << '\n';
   }
-  return kDone;
+  if (!done->broken) return kDone;
+  Error broken = *done->broken;
+  broken.message += "\nwhat stands above is what came before it";
+  return fail_here(console, std::move(broken));
 }
 
 }  // namespace mailweir

@@ -96,7 +96,8 @@ Result<std::unique_ptr<FrameReader>> open_frames(const std::string& path,
   if (!file) return std::move(file).error();
   const std::string_view beginning = file->beginning();
   if (is_capture(beginning)) return open_capture(*std::move(file));
-  if (ZeekParser::recognises(beginning)) return open_zeek_log(*std::move(file), mail_ports);
+  if (ZeekParser::recognises(without_byte_order_mark(beginning)))
+    return open_zeek_log(*std::move(file), mail_ports);
   for (const auto& [magic, command] : kPackers)
     if (beginning.starts_with(magic))
       return Error{EINVAL, file->name() + " is compressed, and not by gzip: " +

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kRawBytes = std::size_t{256} << 10;
 constexpr std::size_t kBeginningBytes = std::size_t{64} << 10;
 constexpr std::string_view kGzip = "\x1f\x8b";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 /// zlib: the largest window, gzip header and trailer.
 constexpr int kGzipWindow = 15 + 16;
 
@@ -198,10 +199,16 @@ Result<bool> LineReader::next(std::string_view& line) {
       continue;
     }
     ++number_;
+    if (number_ == 1) line = without_byte_order_mark(line);
     is_unfinished_ = newline == nullptr && is_at_end_;
     if (line.ends_with('\r')) line.remove_suffix(1);
     return true;
   }
+}
+
+std::string_view without_byte_order_mark(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return text;
 }
 
 std::string counted(std::uint64_t number, std::string_view singular, std::string_view plural) {

@@ -88,6 +88,9 @@ class LineReader {
   bool is_skipping_ = false;  ///< the rest of a line that was too long
 };
 
+/// Of UTF-8, which some editors put in front.
+[[nodiscard]] std::string_view without_byte_order_mark(std::string_view text);
+
 /// "1 frame", "15 frames".
 [[nodiscard]] std::string counted(std::uint64_t number, std::string_view singular,
                                   std::string_view plural);

@@ -158,13 +158,16 @@ Result<> KernelLogReader::load(InputFile file) {
 }
 
 void KernelLogReader::meet(std::string_view line) {
+  const auto journal = line.starts_with('{') ? parse_journal(line) : std::nullopt;
+  if (journal) line = journal->message;
   const auto at = line.find("SRC=");
   const auto syn = at == std::string_view::npos ? std::nullopt : parse_packet(line.substr(at));
   if (!syn) {
     ++others_;
     return;
   }
-  const Stamp stamp = parse_stamp(line.substr(0, at));
+  Stamp stamp = journal ? Stamp{} : parse_stamp(line.substr(0, at));
+  if (journal) stamp.wall = journal->time;
   if (!stamp.wall && !stamp.yearless && !stamp.since_boot) {
     ++untimed_;
     return;

@@ -79,6 +79,9 @@ class Replay::Engine {
         controller_(judging(options.config), *datapath_, clock_, nullptr),
         timers_(controller_) {
     if (options.as) rewriter_.emplace(*options.as, options.config.smtp.judge);
+    controller_.when_ended([this](const Decision& ended) {
+      if (!ended.would) noted(ended.source).dropped += ended.dropped_packets;
+    });
   }
 
   Result<bool> meet(ReplayFrame& frame);
@@ -292,7 +295,7 @@ ReplayResult Replay::Engine::finish() {
     source.braked = counted.braked;
     source.limited = counted.limited;
     if (!source.block) source.first_seen = clock_.now().wall_of(boot_time(counted.first_ns));
-    if (const auto drops = datapath_->drops(key)) source.dropped = drops->packets;
+    if (const auto drops = datapath_->drops(key)) source.dropped += drops->packets;
     if (source.block) return;
     source.syns = counted.syns;
     source.held = counted.dropped;
@@ -347,8 +350,12 @@ Result<ReplayResult> replay(FrameReader& frames, const ReplayOptions& options,
   ReplayFrame frame;
   for (;;) {
     const auto more = frames.next(frame);
-    if (!more) return more.error();
-    if (!*more) return (*engine)->finish();
+    if (!more && (*engine)->result().frames == 0) return more.error();
+    if (!more || !*more) {
+      ReplayResult done = (*engine)->finish();
+      if (!more) done.broken = more.error();
+      return done;
+    }
     if (auto met = (*engine)->meet(frame); !met) return std::move(met).error();
     if ((*engine)->result().frames % kTellEvery == 0) progress(frames.progress());
   }

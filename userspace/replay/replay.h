@@ -42,7 +42,7 @@ struct SourceReplay {
   std::uint64_t blocks = 0;
   std::uint64_t braked = 0;  ///< SYNs
   std::uint64_t limited = 0;
-  std::uint64_t dropped = 0;  ///< packets, by its block
+  std::uint64_t dropped = 0;  ///< packets, by its blocks
 
   // Until its first block, or the end. SYNs to judged ports, without retransmissions.
   std::uint64_t syns = 0;
@@ -66,7 +66,8 @@ struct ReplayResult {
   std::uint64_t refused_frames = 0;  ///< too short for the kernel to take them
   std::optional<WallTime> first, last;
   std::chrono::nanoseconds took{0};
-  bool froze = false;  ///< an outage of the uplink was seen
+  bool froze = false;           ///< an outage of the uplink was seen
+  std::optional<Error> broken;  ///< why the recording could not be read to its end
 };
 
 /// Frame by frame, for who wants to react to what became of one.
@@ -90,7 +91,8 @@ class Replay {
   std::unique_ptr<Engine> engine_;
 };
 
-/// All of them. `progress` is told 0 to 1 now and then.
+/// All of them. `progress` is told 0 to 1 now and then. What a damaged recording held before its
+/// damage is in the result.
 [[nodiscard]] Result<ReplayResult> replay(FrameReader& frames, const ReplayOptions& options,
                                           const std::function<void(double)>& progress);
 

@@ -10,7 +10,8 @@
 namespace mailweir {
 namespace {
 
-constexpr int kMostExtensions = 8;
+constexpr int kMostExtensions = 6;      // as the kernel program follows
+constexpr std::size_t kPppoeBytes = 8;  // RFC 2516, section 4, and the protocol field of PPP
 
 /// Where in the frame the source address and the TCP header stand.
 struct Places {
@@ -30,8 +31,14 @@ std::optional<std::size_t> network_header(const ReplayFrame& frame) {
   unsigned type = get16(frame.bytes, at);
   for (int tags = 0; tags < 2 && (type == ETH_P_8021Q || type == ETH_P_8021AD); ++tags)
     type = get16(frame.bytes, at += 4);
+  at += 2;
+  if (type == ETH_P_PPP_SES) {
+    const unsigned proto = get16(frame.bytes, at + kPppoeBytes - 2);
+    type = proto == 0x0021 ? ETH_P_IP : proto == 0x0057 ? ETH_P_IPV6 : 0;
+    at += kPppoeBytes;
+  }
   if (type != ETH_P_IP && type != ETH_P_IPV6) return std::nullopt;
-  return at + 2;
+  return at;
 }
 
 std::optional<Places> find_tcp(const ReplayFrame& frame) {
@@ -50,11 +57,18 @@ std::optional<Places> find_tcp(const ReplayFrame& frame) {
   Places places{at + 8, at + 40, false};
   std::uint8_t next = bytes[at + 6];
   for (int i = 0; i < kMostExtensions && next != IPPROTO_TCP; ++i) {
-    if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS)
-      return std::nullopt;
-    if (places.tcp + 2 > bytes.size()) return std::nullopt;
+    if (places.tcp + 4 > bytes.size()) return std::nullopt;
+    const std::size_t length = bytes[places.tcp + 1];
+    std::size_t step = 0;
+    if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS)
+      step = 8 * (length + 1);
+    else if (next == IPPROTO_AH)
+      step = 4 * (length + 2);
+    else if (next == IPPROTO_FRAGMENT && (get16(bytes, places.tcp + 2) & 0xfff8) == 0)
+      step = 8;
+    if (step == 0) return std::nullopt;
     next = bytes[places.tcp];
-    places.tcp += std::size_t{8} * (bytes[places.tcp + 1] + std::size_t{1});
+    places.tcp += step;
   }
   if (next != IPPROTO_TCP || places.tcp + 4 > bytes.size()) return std::nullopt;
   return places;

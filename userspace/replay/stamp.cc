@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "replay/stamp.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -114,6 +116,26 @@ std::optional<nanoseconds> find_since_boot(std::string_view line) {
   return std::nullopt;
 }
 
+/// "kern  :warn  : ", dmesg -x.
+void skip_decoded_priority(std::string_view& line) {
+  const auto take_word = [](std::string_view& text) {
+    const auto* const end =
+        std::ranges::find_if_not(text, [](char c) { return c >= 'a' && c <= 'z'; });
+    const auto letters = static_cast<std::size_t>(end - text.begin());
+    text.remove_prefix(letters);
+    while (take(text, " ")) continue;
+    return letters > 0 && take(text, ":");
+  };
+  std::string_view rest = line;
+  if (take_word(rest) && take_word(rest) && take(rest, " ")) line = rest;
+}
+
+/// "Tue 2026-11-24", journalctl -o short-full.
+void skip_weekday(std::string_view& line) {
+  if (line.size() > 8 && line[3] == ' ' && digits_at(line.substr(4)) == 4 && line[8] == '-')
+    line.remove_prefix(4);
+}
+
 /// "<6>", and the "1 " that RFC 5424 puts after it.
 void skip_priority(std::string_view& line) {
   std::string_view rest = line;
@@ -157,7 +179,7 @@ std::optional<WallTime> take_iso_time(std::string_view& text) {
   if (!in_day || !date.ok() || *year < 1970 || *year > 2200) return std::nullopt;
   text = rest;
   const WallTime utc = std::chrono::sys_days(date) + *in_day;
-  if (take(text, "Z")) return utc;
+  if (take(text, "Z") || take(text, " UTC")) return utc;
   if (text.empty() || (text[0] != '+' && text[0] != '-'))
     return local_time(
         *year, {static_cast<std::uint8_t>(*month), static_cast<std::uint8_t>(*day), *in_day});
@@ -190,9 +212,26 @@ std::optional<nanoseconds> parse_seconds(std::string_view text) {
   return nanoseconds(std::llround(number * 1e9));
 }
 
+std::optional<JournalEntry> parse_journal(std::string_view line) {
+  const auto object = nlohmann::json::parse(line, nullptr, false);
+  const auto text_of = [&](const char* key) {
+    const bool has = object.is_object() && object.contains(key) && object[key].is_string();
+    return has ? object[key].get<std::string>() : std::string();
+  };
+  const std::string since_epoch_us = text_of("__REALTIME_TIMESTAMP");
+  std::string_view digits = since_epoch_us;
+  std::int64_t micros = 0;
+  if (digits.empty() || digits.size() > 17 || digits_at(digits) != digits.size())
+    return std::nullopt;
+  std::from_chars(digits.data(), digits.data() + digits.size(), micros);
+  return JournalEntry{text_of("MESSAGE"), WallTime(std::chrono::microseconds(micros))};
+}
+
 Stamp parse_stamp(std::string_view line) {
   Stamp stamp;
   skip_priority(line);
+  skip_decoded_priority(line);
+  skip_weekday(line);
   std::string_view rest = line;
   if (rest.size() > kUnixDigits && digits_at(rest) == kUnixDigits && rest[kUnixDigits] == '.') {
     if (const auto since_epoch = parse_seconds(rest.substr(0, rest.find(' '))))

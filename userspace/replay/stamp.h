@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -28,6 +29,13 @@ struct Stamp {
 };
 
 [[nodiscard]] Stamp parse_stamp(std::string_view line);
+
+/// A line of journalctl -o json.
+struct JournalEntry {
+  std::string message;
+  WallTime time;
+};
+[[nodiscard]] std::optional<JournalEntry> parse_journal(std::string_view line);
 
 /// "2026-11-24T14:03:08", with T or a blank, with or without a fraction, with Z, +01:00, +0100 or
 /// without a zone (local time). Takes what it read from the front of `text`.

@@ -58,7 +58,10 @@ std::string missing_fields(const std::array<bool, kZeekFields>& has) {
 bool ZeekParser::recognises(std::string_view beginning) {
   if (beginning.starts_with("#separator") || beginning.starts_with("#fields")) return true;
   const auto first = beginning.find_first_not_of(" \t\r\n");
-  return first != std::string_view::npos && beginning[first] == '{';
+  if (first == std::string_view::npos || beginning[first] != '{') return false;
+  // journalctl -o json is no log of Zeek's.
+  const std::string_view line = beginning.substr(first, beginning.find('\n', first) - first);
+  return line.find("\"__REALTIME_TIMESTAMP\"") == std::string_view::npos;
 }
 
 Error ZeekParser::fatal(std::string message) {
