@@ -55,6 +55,7 @@ enum mw_scope_flags {
 	MW_SCOPE_INSIDE = 1 << 0,
 	MW_SCOPE_ALLOWED = 1 << 1, /* counted, never dropped */
 	MW_SCOPE_SERVER = 1 << 2,  /* as a destination: never judged */
+	MW_SCOPE_EXPOSED = 1 << 3, /* as a destination: not shielded */
 };
 
 /* Value of `hosts` and `networks`: the union of all that covers the address. */
@@ -86,6 +87,14 @@ struct mw_rate {
 };
 MW_ASSERT(sizeof(struct mw_rate) == 16, "map value: layout is the ABI");
 
+/* At most `events` in a window; the next one begins with the first event behind it. 0: none. */
+struct mw_quota {
+	__u64 window_ns;
+	__u32 events; /* < 2^24 */
+	__u32 pad;
+};
+MW_ASSERT(sizeof(struct mw_quota) == 16, "map value: layout is the ABI");
+
 #define MW_GROUPS 256 /* 0: every source without a group */
 struct mw_group {
 	struct mw_rate limit;
@@ -103,6 +112,10 @@ struct mw_settings {
 	__u64 virtual_now_ns;  /* the clock of a replay; see virtual_clock in maps.h */
 	__u64 frozen_since_ns; /* the uplink was down: what it cut off is not scored */
 	__u64 frozen_until_ns;
+	__u64 log_until_ns;	   /* SYNs are logged until then. 0: not at all */
+	struct mw_quota log_limit; /* of one source */
+	struct mw_quota log_total; /* of all */
+	struct mw_addr log_source; /* of this one only; zeros: of all */
 	struct mw_addr ipv6_mask;
 	struct mw_rate brake;
 	__u32 generation;	 /* a new one makes cached scopes stale; never 0 */
@@ -112,7 +125,7 @@ struct mw_settings {
 	__u32 message_bytes;	 /* a session in which the client sent less carried no message */
 	__u32 message_bytes_tls; /* the same, after the server said MW_TLS_HEARD_BYTES */
 };
-MW_ASSERT(sizeof(struct mw_settings) == 112, "map value: layout is the ABI");
+MW_ASSERT(sizeof(struct mw_settings) == 168, "map value: layout is the ABI");
 
 enum mw_reason {
 	MW_REASON_MANUAL,   /* 0: an entry of zeros written by hand is a manual block for ever */
@@ -282,6 +295,36 @@ struct mw_score {
 	struct mw_refusal refusals[MW_REFUSALS];
 };
 MW_ASSERT(sizeof(struct mw_score) == 848, "map value: layout is the ABI");
+
+/* Value of `logged`: a source whose SYNs were logged, or would have been. */
+struct mw_logged {
+	__u64 window;	  /* see mw_quota_take() */
+	__u64 suppressed; /* SYNs beyond a limit, since the entry was made */
+};
+MW_ASSERT(sizeof(struct mw_logged) == 16, "map value: layout is the ABI");
+
+/* The one entry of `log_counts` (per CPU). */
+struct mw_log_counts {
+	__u64 lines;
+	__u64 suppressed; /* beyond a limit */
+	__u64 lost;	  /* the ring buffer was full */
+};
+MW_ASSERT(sizeof(struct mw_log_counts) == 24, "map value: layout is the ABI");
+
+/* Record of `syn_log`: the headers as they came, without options. */
+#define MW_ETHERNET_BYTES 14
+#define MW_IPV6_BYTES 40
+#define MW_TCP_BYTES 20
+struct mw_logged_syn {
+	__u64 time_ns;
+	__u32 ifindex;
+	__u8 is_ipv6;
+	__u8 has_ethernet;
+	__u8 ethernet[MW_ETHERNET_BYTES];
+	__u8 network[MW_IPV6_BYTES]; /* IPv4: the first 20 */
+	__u8 tcp[MW_TCP_BYTES];
+};
+MW_ASSERT(sizeof(struct mw_logged_syn) == 88, "ring buffer record: layout is the ABI");
 
 enum mw_event_kind {
 	MW_EVENT_LIMITED,      /* a hint: the source is over its limit */

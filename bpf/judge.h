@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Steps 4 to 10 of docs/packet.md: what is to become of TCP to a judged or watched port. */
+/* Steps 3 to 10 of docs/packet.md: what is to become of TCP to a judged or watched port. */
 #ifndef MAILWEIR_BPF_JUDGE_H
 #define MAILWEIR_BPF_JUDGE_H
 
 #include "report.h"
+#include "syn_log.h"
 
 static __always_inline void add_drop(const struct packet *pkt)
 {
@@ -356,6 +357,44 @@ static __always_inline struct ruling judge_packet(const struct packet *pkt, __u3
 		   ruling;
 }
 
+/* Step 3: a SYN toward a client, to a port that is shielded. A person ordered that, so it holds in
+ * every mode. */
+static __always_inline struct ruling judge_shield(const struct packet *pkt)
+{
+	struct question q = {.pkt = pkt};
+	struct mw_addr dst = pkt->dst;
+	struct mw_scope scope;
+	__u32 zero = 0;
+
+	q.set = bpf_map_lookup_elem(&settings, &zero);
+	if (!q.set)
+		return (struct ruling){MW_NOT_OURS, 0};
+	scope = find_scope(&dst);
+	if (scope.flags & (MW_SCOPE_EXPOSED | MW_SCOPE_SERVER))
+		return (struct ruling){MW_NOT_OURS, 0};
+	/* An IPv6 client is found by its network's address. */
+	if (pkt->is_ipv6 && !(scope.flags & MW_SCOPE_INSIDE)) {
+		mask_address(&dst, &q.set->ipv6_mask);
+		scope = find_scope(&dst);
+	}
+	if (!(scope.flags & MW_SCOPE_INSIDE))
+		return (struct ruling){MW_NOT_OURS, 0};
+	q.now_ns = now_boot_ns(q.set);
+	q.scope = find_scope(&pkt->src);
+	return (struct ruling){MW_SHIELDED, is_exempt(&q)};
+}
+
+/* Of a source inside, to a judged port: these SYNs are logged, whatever becomes of them. */
+static __always_inline int is_mail(__u32 verdict)
+{
+	return verdict == MW_PASSED || verdict == MW_RETRANSMIT || verdict == MW_LIMITED ||
+	       verdict == MW_BRAKED || verdict == MW_BLOCKED;
+}
+
+/* What judge() returns beside the verdict. */
+#define MW_RULING_WOULD (1U << 16)
+#define MW_RULING_LOG (1U << 17)
+
 /* A global function: the verifier walks it once, and not once for each way through the headers
  * (853,000 instructions of its million, inlined). Returns the ruling in one number. */
 __noinline int judge(const struct packet *pkt, __u32 roles)
@@ -367,8 +406,17 @@ __noinline int judge(const struct packet *pkt, __u32 roles)
 		return MW_NOT_OURS;
 	/* Linux 6.1 takes keys of maps from this function's own stack only. */
 	own = *pkt;
+	if (roles & MW_PORT_SHIELDED && own.is_syn) {
+		ruling = judge_shield(&own);
+		if (ruling.verdict != MW_NOT_OURS && !ruling.would)
+			return MW_SHIELDED;
+		if (!(roles & (MW_PORT_JUDGED | MW_PORT_WATCHED)))
+			return (int)(ruling.verdict | (ruling.would ? MW_RULING_WOULD : 0));
+	}
 	ruling = judge_packet(&own, roles);
-	return (int)(ruling.verdict | ruling.would << 16);
+	return (
+	    int)(ruling.verdict | (ruling.would ? MW_RULING_WOULD : 0) |
+		 (own.is_syn && is_mail(ruling.verdict) && sample_syn(&own) ? MW_RULING_LOG : 0));
 }
 
 #endif

@@ -61,6 +61,29 @@ MW_INLINE void mw_rate_give_back(__u64 *tat_ns, const struct mw_rate *rate, __u3
 	}
 }
 
+/* Takes one event of the quota from the word: window start in 2^20 ns:40 | events taken:24. Exact
+ * over any number of CPUs; who lost to them MW_CAS_TRIES times gets nothing. */
+#define MW_QUOTA_BITS 24
+MW_INLINE int mw_quota_take(__u64 *word, const struct mw_quota *quota, __u64 now_ns)
+{
+	for (int i = 0; i < MW_CAS_TRIES; i++) {
+		__u64 seen = *(volatile __u64 *)word;
+		__u64 start_ns = seen >> MW_QUOTA_BITS << 20;
+		__u64 taken = seen & ((1U << MW_QUOTA_BITS) - 1);
+		__u64 next = seen + 1;
+
+		/* Signed: the window may have been begun by a CPU whose clock is a moment ahead. */
+		if (!seen || (__s64)(now_ns - start_ns) >= (__s64)quota->window_ns)
+			/* Rounded up, so that no window is shorter than it should be. */
+			next = ((now_ns >> 20) + 1) << MW_QUOTA_BITS | 1;
+		else if (taken >= quota->events)
+			return 0;
+		if (__sync_val_compare_and_swap(word, seen, next) == seen)
+			return 1;
+	}
+	return 0;
+}
+
 /* fmix32 of MurmurHash3 (public domain, A. Appleby): every input bit moves every output bit. */
 MW_INLINE __u32 mw_mix(__u32 h)
 {

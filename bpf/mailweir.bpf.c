@@ -12,14 +12,9 @@
 #include "judge.h"
 #include "parse.h"
 #include "sweep.h"
+#include "syn_log.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-static __always_inline void mask_source(struct mw_addr *src, const struct mw_addr *mask)
-{
-	for (int i = 0; i < 16; i++)
-		src->bytes[i] &= mask->bytes[i];
-}
 
 /* From the network header on, as iptables counts; 0 for a jumbogram. */
 static __always_inline __u32 network_bytes(const struct headers *h)
@@ -55,7 +50,8 @@ static __always_inline struct ruling judge_headers(const struct headers *h, __u3
 	/* RST beats SYN; FIN, ECN bits and data make it nothing else. docs/packet.md has them all.
 	 */
 	pkt.is_syn = h->tcp->syn && !h->tcp->ack && !h->tcp->rst;
-	if (!(roles & MW_PORT_JUDGED || (roles & MW_PORT_WATCHED && pkt.is_syn)))
+	if (!(roles & MW_PORT_JUDGED ||
+	      (roles & (MW_PORT_WATCHED | MW_PORT_SHIELDED) && pkt.is_syn)))
 		return (struct ruling){MW_NOT_OURS, 0};
 	if (!read_addresses(h, &pkt.src, &pkt.dst))
 		return (struct ruling){MW_MAPPED_SOURCE, 0};
@@ -65,14 +61,16 @@ static __always_inline struct ruling judge_headers(const struct headers *h, __u3
 		if (!set)
 			return (struct ruling){MW_NOT_OURS, 0};
 		pkt.is_ipv6 = 1;
-		mask_source(&pkt.src, &set->ipv6_mask);
+		mask_address(&pkt.src, &set->ipv6_mask);
 	}
 	pkt.bytes = network_bytes(h);
 	read_segment(h, pkt.bytes, &pkt.seg);
 	pkt.src_port_be = h->tcp->source;
 	pkt.dst_port_be = h->tcp->dest;
 	packed = judge(&pkt, roles);
-	return (struct ruling){packed & 0xffff, packed >> 16 & 1};
+	if (packed & MW_RULING_LOG)
+		log_syn(h, ifindex);
+	return (struct ruling){packed & 0xffff, !!(packed & MW_RULING_WOULD)};
 }
 
 static __always_inline int is_drop(struct ruling ruling)

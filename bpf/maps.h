@@ -100,4 +100,25 @@ struct {
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
+/* Apart from `sources`: only a SYN that is to be logged touches it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct mw_addr);
+	__type(value, struct mw_logged);
+} logged SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mw_log_counts);
+} log_counts SEC(".maps");
+
+/* Apart from `events`: no log may cost an outcome its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} syn_log SEC(".maps");
+
 #endif

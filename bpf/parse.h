@@ -52,6 +52,7 @@ struct cursor {
 
 /* Where the headers lie; valid until the packet is changed or pulled. One of ip4, ip6 is set. */
 struct headers {
+	const struct ethhdr *eth; /* none on an interface without */
 	const struct iphdr *ip4;
 	const struct ipv6hdr *ip6;
 	const struct tcphdr *tcp;
@@ -159,6 +160,7 @@ static __always_inline int parse_ethernet(struct cursor *c, int tags_before, str
 		return MW_NOT_OURS;
 	proto = eth->h_proto;
 	c->pos = (void *)(eth + 1);
+	h->eth = eth;
 
 #pragma unroll
 	for (int i = 0; i < MAX_VLAN_TAGS; i++) {

@@ -80,6 +80,12 @@ static __always_inline struct mw_scope find_scope(const struct mw_addr *addr)
 	return scope ? *scope : (struct mw_scope){};
 }
 
+static __always_inline void mask_address(struct mw_addr *addr, const struct mw_addr *mask)
+{
+	for (int i = 0; i < 16; i++)
+		addr->bytes[i] &= mask->bytes[i];
+}
+
 /* The scope of a known source is cached in its value until the generation changes. */
 static __always_inline struct mw_scope source_scope(struct mw_source *src,
 						    const struct mw_addr *addr, __u32 generation)

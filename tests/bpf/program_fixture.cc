@@ -160,6 +160,8 @@ void ProgramFixture::empty_maps() {
   empty<mw_addr>(map_fd("blocklist"));
   empty<mw_addr>(map_fd("drops"));
   empty<__u32>(map_fd("counters"));
+  empty<mw_addr>(map_fd("logged"));
+  ASSERT_TRUE(datapath().set_log({}));
   (void)events();
 }
 

@@ -31,6 +31,9 @@ POLL_SECONDS=0.05
 }
 
 fixture_dir='' daemon_pid='' listener_pid='' flood_pid='' server_pid='' mounts_pid=''
+# A story adds processes and namespaces of its own (after its fixture's name), and what else it has to
+# put back.
+helper_pids=() namespaces=(cli gw srv) at_end=:
 checks_passed=0 checks_failed=0
 
 # ---- the telling
@@ -394,11 +397,12 @@ fixture_down() {
     echo "--- the daemon's log, last lines" >&2
     tail -n 40 "$daemon_log" >&2
   fi
-  for pid in "$flood_pid" "$server_pid" "$listener_pid" "$daemon_pid"; do
+  "$at_end" || :
+  for pid in "${helper_pids[@]}" "$flood_pid" "$server_pid" "$listener_pid" "$daemon_pid"; do
     stop "$pid" KILL
   done
   mw detach >/dev/null 2>&1 || :
-  for where in cli gw srv; do
+  for where in "${namespaces[@]}"; do
     if [[ -e /run/netns/$fixture_ns-$where ]]; then
       # What a story left running there; nothing else lives in these namespaces.
       ip netns pids "$fixture_ns-$where" | xargs -r kill -s KILL || :

@@ -95,6 +95,20 @@ class FakeDatapath final : public Datapath {
     freeze = {since, until};
     return Ok{};
   }
+  Result<> set_log(const LogRules& rules) override {
+    log_rules = rules;
+    return Ok{};
+  }
+  LogRules log() const override { return log_rules; }
+  void when_logged(std::function<void(const mw_logged_syn&)> told) override {
+    logged_syn = std::move(told);
+  }
+  Result<> each_logged(
+      const std::function<void(const mw_addr&, const mw_logged&)>& visit) override {
+    for (const auto& [key, entry] : logged) visit(key, entry);
+    return Ok{};
+  }
+  Result<mw_log_counts> log_counts() override { return counted_lines; }
   std::uint32_t source_capacity() const override { return 65536; }
   std::uint32_t block_capacity() const override { return capacity; }
   int events_fd() const override { return -1; }
@@ -115,6 +129,10 @@ class FakeDatapath final : public Datapath {
   std::map<mw_addr, mw_source> sources;
   std::map<mw_addr, mw_score> scored;
   mw_contacts counted{};
+  LogRules log_rules{};
+  std::function<void(const mw_logged_syn&)> logged_syn;
+  std::map<mw_addr, mw_logged> logged;
+  mw_log_counts counted_lines{};
   std::uint64_t active = 0;
   Confirmation confirmation = Confirmation::confirmed;
   std::pair<BootTime, BootTime> freeze;

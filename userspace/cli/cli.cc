@@ -38,6 +38,7 @@ class CommandLine {
   void add_look();
   void add_act();
   void add_import();
+  void add_log();
   void add_allow();
   void add_before();
   void add_simulate();
@@ -58,6 +59,7 @@ class CommandLine {
   std::string address_;
   ReplayOrder replay_;
   ImportOrder import_;
+  LogOrder log_;
   SimulateOrder simulate_;
   std::string mode_;
 };
@@ -73,6 +75,7 @@ CommandLine::CommandLine(const RunVerb& run) {
   add_look();
   add_act();
   add_import();
+  add_log();
   add_allow();
   add_before();
   add_simulate();
@@ -177,6 +180,25 @@ void CommandLine::add_import() {
   import->add_flag("--take-over", import_.take_over, "Remove each rule that was adopted");
 }
 
+void CommandLine::add_log() {
+  CLI::App* log = add(app_, "log", "A line per sampled SYN; alone: is it on?", "log", nullptr);
+  log->require_subcommand(0, 1);
+  // CLI11 calls this after the verb below it.
+  log->callback([this, log] {
+    if (log->get_subcommands().empty()) verb_ = show_log;
+  });
+  CLI::App* on = add(*log, "on", "Log SYNs; it ends by itself", "log on --for 30m",
+                     [this](const Console& console) { return order_log_on(console, log_); });
+  on->add_option("--for", log_.lasts, "10m, 30m (default), 24h or forever")
+      ->option_text("TIME")
+      ->check([](const std::string& text) {
+        const auto duration = parse_duration(text);
+        return duration ? std::string() : duration.error().message;
+      });
+  on->add_option("--source", log_.source, "Of this one only")->option_text("ADDR");
+  add(*log, "off", "Log no more", "log off", order_log_off);
+}
+
 void CommandLine::add_allow() {
   CLI::App* allow =
       add(app_, "allow", "The allowlist, which beats every block", "allow list", nullptr);
@@ -201,19 +223,26 @@ void CommandLine::add_allow() {
 }
 
 void CommandLine::add_before() {
+  const auto not_empty = [](const std::string& text) {
+    return text.empty() ? std::string("is empty (a variable that is not set?)") : std::string();
+  };
   CLI::App* replay = add(app_, "replay", "What this policy would have done to recorded traffic",
                          "replay capture.pcap --as 172.16.0.0/12",
                          [this](const Console& console) { return run_replay(console, replay_); });
   replay
       ->add_option("FILE", replay_.files, "pcap, pcapng, conn.log, kernel LOG lines; .gz; -: stdin")
       ->option_text("...")
-      ->required();
+      ->required()
+      ->check(not_empty);
   replay->add_option("--as", replay_.as, "Give the recorded clients addresses of this prefix")
-      ->option_text("PREFIX");
+      ->option_text("PREFIX")
+      ->check(not_empty);
   replay->add_option("--plot", replay_.plot, "A picture: SYNs per second, score, block")
-      ->option_text("FILE.svg");
+      ->option_text("FILE.svg")
+      ->check(not_empty);
   replay->add_option("--seed", replay_.seed, "Of the contact hash, to make a run again")
-      ->option_text("N");
+      ->option_text("N")
+      ->check(not_empty);
   replay->add_flag("--all", replay_.all, "Every source, not the first 20");
 }
 

@@ -45,6 +45,14 @@ int order_detach(const Console& console);
 int order_migrate(const Console& console, bool dry_run);
 
 /// Recordings, in time order; nothing is changed.
+struct LogOrder {
+  std::string lasts;   ///< empty: the default
+  std::string source;  ///< empty: all
+};
+int show_log(const Console& console);
+int order_log_on(const Console& console, const LogOrder& order);
+int order_log_off(const Console& console);
+
 struct ReplayOrder {
   std::vector<std::string> files;
   std::string as;    ///< a prefix; empty: addresses as recorded

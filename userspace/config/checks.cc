@@ -140,6 +140,17 @@ void check_allow(Draft& draft) {
                                          to_string(inside[i])));
 }
 
+/// One rule of iptables matches so many.
+constexpr std::size_t kMostShielded = 15;
+
+void check_shield(Draft& draft) {
+  const std::size_t ports = draft.config.shield.ports.size();
+  if (ports > kMostShielded)
+    draft.findings.error(draft.places.of({"shield.ports"}),
+                         fmt::format("[shield] ports: {} ports, at most {} are possible", ports,
+                                     kMostShielded));
+}
+
 void check_later_features(Draft& draft) {
   const Config& config = draft.config;
   const auto later = [&draft](const std::string& key, bool in_use, std::string_view consequence) {
@@ -148,8 +159,6 @@ void check_later_features(Draft& draft) {
           draft.places.of({key}),
           fmt::format("{} has no effect in this version of mailweir: {}", key, consequence));
   };
-  later("shield.ports", !config.shield.ports.empty(), "no port is shielded");
-  later("log.enabled", config.log.enabled, "no SYN is logged");
   later("pool.networks", !config.pool.networks.empty(), "the public addresses are not checked");
 }
 
@@ -173,6 +182,7 @@ void check(Draft& draft) {
   check_burst(draft, draft.config.limit, "[limit]", draft.places.of({"limit.burst", "limit.rate"}));
   check_burst(draft, draft.config.brake, "[brake]", draft.places.of({"brake.burst", "brake.rate"}));
   check_networks(draft);
+  check_shield(draft);
   check_groups(draft);
   check_block(draft);
   check_allow(draft);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
@@ -47,6 +48,9 @@ struct AllowEntry {
   std::string origin;
   bool from_list = false;  ///< written in a list file, not in the configuration itself
 };
+
+/// Of [log] file, in place of a path.
+inline constexpr std::string_view kLogToSyslog = "syslog";
 
 struct Config {
   Mode mode = Mode::observe;

@@ -130,6 +130,7 @@ struct Text {
 [[nodiscard]] Result<> check_group_name(std::string_view text);
 [[nodiscard]] Result<> check_interface(std::string_view text);
 [[nodiscard]] Result<> check_path(std::string_view text);
+[[nodiscard]] Result<> check_log_file(std::string_view text);
 [[nodiscard]] Result<> check_socket(std::string_view text);
 [[nodiscard]] Result<> check_domain(std::string_view text);
 [[nodiscard]] Result<> check_resolver(std::string_view text);

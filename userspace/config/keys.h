@@ -104,7 +104,7 @@ void visit_outputs(C& c, Visitor& visit) {
 
   visit.section("log");
   visit.key("enabled", c.log.enabled, Flag{});
-  visit.key("file", c.log.file, Text{"a path in quotes", check_path});
+  visit.key("file", c.log.file, Text{"a path in quotes", check_log_file});
   visit.key("limit", c.log.limit, RateText{});
   visit.key("total", c.log.total, RateText{});
   visit.key("keep", c.log.keep, Duration{1h, kOrForever});

@@ -68,6 +68,13 @@ Result<> check_path(std::string_view text) {
   return Ok{};
 }
 
+Result<> check_log_file(std::string_view text) {
+  if (text == kLogToSyslog) return Ok{};
+  if (!text.starts_with('/'))
+    return unfit(text, "must be an absolute path (starting with /), or \"syslog\"");
+  return check_path(text);
+}
+
 Result<> check_socket(std::string_view text) {
   if (text.size() >= sizeof(sockaddr_un::sun_path))
     return unfit(text, "is longer than the 107 bytes that a Unix socket may have");

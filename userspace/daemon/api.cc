@@ -19,6 +19,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMostReasonBytes = 200;
 constexpr std::chrono::hours kDefaultBlock{24};
+constexpr std::chrono::minutes kDefaultLog{30};
 
 std::optional<std::uint64_t> number(const std::map<std::string, std::string>& query,
                                     const std::string& key) {
@@ -112,6 +113,7 @@ HttpAnswer Api::post(const HttpRequest& request) {
   if (path == "/v1/allow/add") return edit_allowlist(request, true);
   if (path == "/v1/allow/remove") return edit_allowlist(request, false);
   if (path == "/v1/mode") return mode(request);
+  if (path == "/v1/log") return log(request);
   if (path == "/v1/reload") return reload();
   return http_error(404, "no such path: " + path, "docs/api.md has them all");
 }
@@ -144,6 +146,9 @@ json Api::problems() const {
     list.push_back(
         "breaker: so many automatic blocks that more of them wait; limit and brake go "
         "on. mailweir events shows them");
+  if (const auto log = syn_log_.state(); !log.problem.empty() && log.is_on)
+    list.push_back("log: " + log.problem);
+  if (state_.shield.state == "degraded") list.push_back("shield: " + state_.shield.note);
   if (state_.mirror.state == "degraded") list.push_back("mirror: " + state_.mirror.note);
   if (const std::size_t left_out = unmirrored(controller_); left_out > 0)
     list.push_back(fmt::format(
@@ -196,6 +201,11 @@ HttpAnswer Api::status() {
           {"store",
            {{"state", controller_.store_problem().empty() ? "ok" : "failed"},
             {"note", controller_.store_problem()}}},
+          {"log", log_json()},
+          {"shield",
+           {{"ports", controller_.config().shield.ports},
+            {"state", state_.shield.state},
+            {"note", state_.shield.note}}},
           {"events", {{"received", state_.events_received}, {"lost", datapath_.events_lost()}}},
           {"evidence",
            {{"confirm", controller_.config().block.confirm == Confirm::none ? "none" : "conntrack"},
@@ -400,6 +410,57 @@ HttpAnswer Api::mode(const HttpRequest& request) {
                    {"note", controller_.store_problem().empty()
                                 ? ""
                                 : "in force, but not persisted: " + controller_.store_problem()}}};
+}
+
+json Api::log_json() const {
+  const SynLog::State state = syn_log_.state();
+  return {{"on", state.is_on},
+          {"by_command", state.is_by_command},
+          {"by", state.by},
+          {"until", state.until ? json(rfc3339(*state.until)) : json()},
+          {"source", state.source ? json(to_string(source_prefix(
+                                        *state.source, controller_.config().networks.ipv6_prefix)))
+                                  : json()},
+          {"file", controller_.config().log.file},
+          {"lines", state.lines},
+          {"suppressed", state.suppressed},
+          {"lost", state.lost},
+          {"problem", state.problem}};
+}
+
+HttpAnswer Api::log(const HttpRequest& request) {
+  if (auto known = only_keys(request.body, {"on", "for", "source"}); !known)
+    return bad_request(known.error());
+  if (!request.body.contains("on") || !request.body["on"].is_boolean())
+    return http_error(400, "\"on\" must be true or false", "mailweir log on --for 30m");
+  const std::string by = request.peer.name();
+  if (!request.body["on"].get<bool>()) {
+    if (auto off = syn_log_.turn_off(by); !off) return http_error(500, off.error().message);
+    return {.body = log_json()};
+  }
+  const auto lasts_text = text(request.body, "for");
+  if (!lasts_text) return bad_request(lasts_text.error());
+  const auto lasts =
+      lasts_text->empty() ? Result<std::chrono::seconds>(kDefaultLog) : parse_duration(*lasts_text);
+  if (!lasts) return bad_request(lasts.error());
+  const auto whom = text(request.body, "source");
+  if (!whom) return bad_request(whom.error());
+  std::optional<mw_addr> source;
+  if (!whom->empty()) {
+    const auto prefix = parse_prefix(*whom);
+    if (!prefix) return bad_request(prefix.error());
+    const int clients = controller_.config().networks.ipv6_prefix;
+    source = source_key(prefix->addr, clients);
+    if (prefix->bits != 128 && source_prefix(*source, clients) != *prefix)
+      return http_error(400, *whom + " is not one source", "log on --source 172.16.7.70");
+    if (!controller_.is_inside(*source))
+      return http_error(400, *whom + " is not in [networks] inside, so none of its SYNs is logged",
+                        "mailweir log on, without --source");
+  }
+  if (auto on = syn_log_.turn_on(*lasts, source, by); !on)
+    return http_error(500, on.error().message,
+                      "make the file's folder writable for the daemon, or set [log] file");
+  return {.body = log_json()};
 }
 
 HttpAnswer Api::reload() {

@@ -7,6 +7,7 @@
 #include "control/http.h"
 #include "daemon/controller.h"
 #include "daemon/state.h"
+#include "daemon/syn_log.h"
 
 namespace mailweir {
 
@@ -16,11 +17,12 @@ class Api {
   using Reload = std::function<Result<std::vector<std::string>>()>;
 
   Api(Controller& controller, Datapath& datapath, const Clock& clock, DaemonState& state,
-      Reload reload)
+      SynLog& syn_log, Reload reload)
       : controller_(controller),
         datapath_(datapath),
         clock_(clock),
         state_(state),
+        syn_log_(syn_log),
         reload_(std::move(reload)) {}
 
   [[nodiscard]] HttpAnswer answer(const HttpRequest& request);
@@ -39,13 +41,16 @@ class Api {
   HttpAnswer unblock(const HttpRequest& request);
   HttpAnswer edit_allowlist(const HttpRequest& request, bool add);
   HttpAnswer mode(const HttpRequest& request);
+  HttpAnswer log(const HttpRequest& request);
   HttpAnswer reload();
+  [[nodiscard]] nlohmann::json log_json() const;
   [[nodiscard]] nlohmann::json problems() const;
 
   Controller& controller_;
   Datapath& datapath_;
   const Clock& clock_;
   DaemonState& state_;
+  SynLog& syn_log_;
   Reload reload_;
 };
 

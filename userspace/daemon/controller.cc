@@ -56,6 +56,7 @@ Result<std::vector<std::string>> Controller::start() {
   end_would_blocks();
   remember_blocks();
   lift_forbidden(nullptr, "auto");
+  is_started_ = true;
   return repaired;
 }
 
@@ -63,7 +64,7 @@ Result<> Controller::apply_rules() {
   std::vector<Prefix> edits;
   for (const AllowEdit& edit : allow_edits_) edits.push_back(edit.prefix);
   scoring_.configure(make_rule(config_), config_.block.confirm);
-  return datapath_.apply(make_ruleset(config_, edits, mode_));
+  return datapath_.apply(make_ruleset(config_, edits, mode_, own_addresses_));
 }
 
 Result<> Controller::reload(Config config) {
@@ -93,9 +94,18 @@ Result<> Controller::reload(Config config) {
   return Ok{};
 }
 
+void Controller::set_own_addresses(std::vector<mw_addr> addresses) {
+  if (config_.shield.ports.empty()) addresses.clear();
+  if (addresses == own_addresses_) return;
+  own_addresses_ = std::move(addresses);
+  if (!is_started_) return;
+  if (auto applied = apply_rules(); !applied)
+    spdlog::error("shield failed={}", log_value(applied.error().message));
+}
+
 Result<> Controller::open_gate() {
   // A controller that was never heard of is one the program does not enforce for.
-  Ruleset rules = make_ruleset(config_, {}, mode_);
+  Ruleset rules = make_ruleset(config_, {}, mode_, {});
   rules.dead_man = std::chrono::nanoseconds(1);
   if (auto applied = datapath_.apply(rules); !applied) return applied;
   return datapath_.beat(BootTime{});
@@ -252,6 +262,7 @@ void Controller::end(const mw_addr& key, EndCause cause, std::string_view by) {
     decision.dropped_bytes = dropped->bytes;
   }
   persist(decision, false);
+  if (when_ended_ && cause != EndCause::replaced) when_ended_(decision);
   if (cause == EndCause::unblocked || cause == EndCause::allowed || cause == EndCause::removed ||
       cause == EndCause::outage)
     scoring_.forget(key);

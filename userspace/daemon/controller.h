@@ -61,6 +61,8 @@ class Controller {
   [[nodiscard]] Result<std::vector<std::string>> start();
   /// A new configuration takes over as a whole, or nothing changes.
   [[nodiscard]] Result<> reload(Config config);
+  /// The gateway's own, sorted, which are no clients. Kept only where [shield] has ports.
+  void set_own_addresses(std::vector<mw_addr> addresses);
   /// on_stop = "pass": the program lets everything by from now on.
   [[nodiscard]] Result<> open_gate();
 
@@ -108,6 +110,9 @@ class Controller {
   [[nodiscard]] Result<std::vector<SourceDay>> days_since(std::chrono::sys_days day) const;
   [[nodiscard]] std::chrono::seconds next_duration(const mw_addr& key) const;
   [[nodiscard]] std::optional<WallTime> grace_until(const mw_addr& key) const;
+
+  /// Is told of each decision that has ended; not of one whose counts another one goes on with.
+  void when_ended(std::function<void(const Decision&)> told) { when_ended_ = std::move(told); }
 
   /// Did a decision change since the last call?
   [[nodiscard]] bool take_mirror_due() { return std::exchange(mirror_due_, false); }
@@ -172,6 +177,8 @@ class Controller {
   Store* store_;
   Mode mode_;
   std::vector<AllowEdit> allow_edits_;
+  std::vector<mw_addr> own_addresses_;
+  bool is_started_ = false;
   WallTime full_said_;  ///< that the blocklist is full is said every minute only
   /// The open decisions of the record, by source: an index that survives a failing disk.
   std::map<mw_addr, Decision> decisions_;
@@ -188,6 +195,7 @@ class Controller {
   std::string store_problem_;
   bool mirror_due_ = true;
   Journal journal_;
+  std::function<void(const Decision&)> when_ended_;
   std::unordered_map<mw_addr, WallTime, AddressHash> last_noted_;  ///< of events of one source
 };
 

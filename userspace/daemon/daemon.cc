@@ -22,6 +22,7 @@
 #include "daemon/controller.h"
 #include "daemon/loop.h"
 #include "daemon/mirror_worker.h"
+#include "daemon/syn_log.h"
 #include "daemon/views.h"
 #include "datapath/interface.h"
 #include "datapath/kernel_datapath.h"
@@ -40,13 +41,13 @@ constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
 constexpr auto kSampleRatesEvery = 5s;
 
-/// Tells of interfaces that come, go and are renamed. Invalid if the kernel refuses it: the timer
-/// looks all the same.
+/// Tells of interfaces that come, go and are renamed, and of their addresses. Invalid if the kernel
+/// refuses it: the timer looks all the same.
 UniqueFd open_link_watch() {
   UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
   sockaddr_nl groups{};
   groups.nl_family = AF_NETLINK;
-  groups.nl_groups = RTMGRP_LINK;
+  groups.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof(groups)) != 0)
     socket.reset();
   return socket;
@@ -67,6 +68,8 @@ class Daemon {
   void attach();
   void check_attached();
   void refresh_mirror();
+  void refresh_shield();
+  void take_shield_report(const MirrorWorker::Report& report);
   void take_mirror_reports();
   void drain_link_watch();
   Result<std::vector<std::string>> reload();
@@ -79,6 +82,7 @@ class Daemon {
   std::unique_ptr<KernelDatapath> datapath_;
   std::optional<Store> store_;
   std::unique_ptr<Controller> controller_;
+  std::optional<SynLog> syn_log_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<MirrorWorker> mirror_;
   UniqueFd link_watch_;
@@ -121,7 +125,7 @@ Result<> Daemon::start(Config config) {
   // Threads inherit the mask: signals come to the loop only.
   sigset_t handled;
   ::sigemptyset(&handled);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&handled, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&handled, signal);
   ::sigprocmask(SIG_BLOCK, &handled, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 
@@ -149,6 +153,7 @@ Result<> Daemon::start(Config config) {
 
   state_.started = clock_.now();
   controller_ = std::make_unique<Controller>(std::move(config), *datapath_, clock_, &*store_);
+  controller_->set_own_addresses(own_addresses());
   auto repaired = controller_->start();
   if (!repaired) return std::move(repaired).error();
   for (const std::string& line : *repaired) spdlog::warn("repaired what={}", log_value(line));
@@ -161,8 +166,10 @@ Result<> Daemon::start(Config config) {
     return Error{ENODEV, state_.attachments.empty()
                              ? "no interface matches [interfaces] inside; ip -br link lists them"
                              : state_.attachments.front().note};
-  api_ =
-      std::make_unique<Api>(*controller_, *datapath_, clock_, state_, [this] { return reload(); });
+  syn_log_.emplace(*datapath_, clock_, controller_->journal());
+  if (auto logs = syn_log_->configure(controller_->config()); !logs) return logs;
+  api_ = std::make_unique<Api>(*controller_, *datapath_, clock_, state_, *syn_log_,
+                               [this] { return reload(); });
   open_mirror(controller_->config());
   if (auto watched = watch(); !watched) return watched;
   ::sd_notify(0, "READY=1");
@@ -206,6 +213,21 @@ void Daemon::open_mirror(const Config& config) {
   if (config.mirror.backend == MirrorBackend::none) return;
   state_.mirror = {.backend = "iptables", .state = "pending", .note = ""};
   mirror_ = std::make_unique<MirrorWorker>();
+  refresh_shield();
+}
+
+/// Also without ports: what an earlier run left must go.
+void Daemon::refresh_shield() {
+  const Config& config = controller_->config();
+  const bool has_ports = !config.shield.ports.empty();
+  state_.shield = {.state = has_ports ? "pending" : "off", .note = ""};
+  if (mirror_)
+    mirror_->shield({config.shield.ports, config.networks.inside, config.shield.allow});
+  else if (has_ports)
+    state_.shield = {.state = "degraded",
+                     .note =
+                         "client to client only: [mirror] backend = \"none\" writes no rule "
+                         "against what comes from outside"};
 }
 
 Result<> Daemon::watch() {
@@ -216,6 +238,7 @@ Result<> Daemon::watch() {
       loop.on_signal(SIGTERM, [this] { stopping_ = true; }),
       loop.on_signal(SIGINT, [this] { stopping_ = true; }),
       loop.on_signal(SIGHUP, [this] { (void)reload(); }),
+      loop.on_signal(SIGUSR1, [this] { syn_log_->reopen(); }),
       loop.on_readable(server_->poll_fd(), [] {}),  // run() follows every turn
       loop.on_readable(datapath_->events_fd(),
                        [this] {
@@ -228,6 +251,7 @@ Result<> Daemon::watch() {
       loop.every(1s,
                  [this] {
                    controller_->tick();
+                   syn_log_->tick();
                    ::sd_notify(0, "WATCHDOG=1");
                  }),
       loop.every(kWatchEvery, [this] { controller_->watch(); }),
@@ -314,6 +338,7 @@ void Daemon::drain_link_watch() {
   std::array<char, 8192> buffer;
   while (::recv(link_watch_.get(), buffer.data(), buffer.size(), 0) > 0) {
   }
+  controller_->set_own_addresses(own_addresses());
   check_attached();
 }
 
@@ -324,6 +349,10 @@ void Daemon::refresh_mirror() {
 void Daemon::take_mirror_reports() {
   for (const MirrorWorker::Report& report : mirror_->take_reports()) {
     using What = MirrorWorker::Report::What;
+    if (report.what == What::shielded || report.what == What::shield_failed) {
+      take_shield_report(report);
+      continue;
+    }
     MirrorState& mirror = state_.mirror;
     mirror.checked = clock_.now().boot;
     if (!report.backend.empty()) mirror.backend = report.backend;
@@ -353,6 +382,24 @@ void Daemon::take_mirror_reports() {
       controller_->journal().add(clock_.now().wall, "mirror", "", report.text);
     }
   }
+}
+
+void Daemon::take_shield_report(const MirrorWorker::Report& report) {
+  ShieldState& shield = state_.shield;
+  const bool is_off = controller_->config().shield.ports.empty();
+  if (report.what == MirrorWorker::Report::What::shielded) {
+    if (!report.text.empty()) {
+      spdlog::warn("shield repaired={}", log_value(report.text));
+      controller_->journal().add(clock_.now().wall, "shield", "", report.text);
+    }
+    const std::string_view state = is_off ? "off" : "matches";
+    if (shield.state != state) spdlog::info("shield state={}", state);
+    shield = {.state = std::string(state), .note = ""};
+    return;
+  }
+  if (report.text != shield.note && !is_off)
+    spdlog::warn("shield degraded={}", log_value(report.text));
+  shield = {.state = is_off ? "off" : "degraded", .note = is_off ? "" : report.text};
 }
 
 Result<std::vector<std::string>> Daemon::reload() {
@@ -397,6 +444,10 @@ Result<std::vector<std::string>> Daemon::reload() {
     spdlog::error("reload failed={}", log_value(reloaded.error().message));
     return Error{reloaded.error().code, reloaded.error().message};
   }
+  controller_->set_own_addresses(own_addresses());
+  if (auto logs = syn_log_->configure(controller_->config()); !logs)
+    lines.push_back("[log]: " + logs.error().message);
+  refresh_shield();
   attach();
   for (const Attachment& each : state_.attachments)
     if (!each.attached)
@@ -417,6 +468,7 @@ void Daemon::stop() {
     // Its destructor writes what waits.
     if (mirror_)
       mirror_->write({.ports = controller_->config().smtp.judge, .servers = {}, .rules = {}});
+    if (mirror_) mirror_->shield({});
   }
   controller_->write_days();
   mirror_.reset();

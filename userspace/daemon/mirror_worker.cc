@@ -55,6 +55,14 @@ void MirrorWorker::write(MirrorTable table) {
   wanted_.notify_one();
 }
 
+void MirrorWorker::shield(ShieldTable table) {
+  {
+    const std::lock_guard lock(mutex_);
+    to_shield_ = std::move(table);
+  }
+  wanted_.notify_one();
+}
+
 void MirrorWorker::check() {
   {
     const std::lock_guard lock(mutex_);
@@ -74,13 +82,18 @@ void MirrorWorker::work() {
   std::unique_lock lock(mutex_);
   // A table that still waits when we stop is written: the chain must not stay behind the kernel.
   // Not where iptables fails or hangs: a stop would take a minute, and nothing would be written.
-  while (!stop_ || (to_write_ && !is_failing_)) {
+  while (!stop_ || ((to_write_ || to_shield_) && !is_failing_)) {
     if (auto table = std::exchange(to_write_, std::nullopt)) {
       lock.unlock();
       report(write_now(*table));
+    } else if (auto shield = std::exchange(to_shield_, std::nullopt)) {
+      lock.unlock();
+      shield_ = std::move(*shield);
+      report(shield_now(*shield_));
     } else if (std::exchange(to_check_, false)) {
       lock.unlock();
       report(check_now());
+      if (shield_) report(shield_now(*shield_));
     } else {
       wanted_.wait(lock);
       continue;
@@ -127,6 +140,14 @@ MirrorWorker::Report MirrorWorker::write_now(const MirrorTable& table) {
   return {.what = Report::What::written, .rules = table.rules.size(), .text = drift};
 }
 
+MirrorWorker::Report MirrorWorker::shield_now(const ShieldTable& table) {
+  if (auto opened = open(); !opened)
+    return {.what = Report::What::shield_failed, .rules = 0, .text = opened.error().message};
+  auto done = iptables_->shield(table);
+  if (!done) return {.what = Report::What::shield_failed, .rules = 0, .text = done.error().message};
+  return {.what = Report::What::shielded, .rules = 0, .text = std::move(*done)};
+}
+
 MirrorWorker::Report MirrorWorker::check_now() {
   if (auto opened = open(); !opened)
     return {.what = Report::What::failed, .rules = 0, .text = opened.error().message};
@@ -144,7 +165,7 @@ MirrorWorker::Report MirrorWorker::check_now() {
 }
 
 void MirrorWorker::report(Report report) {
-  is_failing_ = report.what == Report::What::failed;
+  is_failing_ = report.what == Report::What::failed || report.what == Report::What::shield_failed;
   if (iptables_) report.backend = iptables_->backend();
   report.other = std::exchange(other_, "");
   {

@@ -15,12 +15,22 @@ mw_rate to_abi(const Limit& limit) {
   return {interval_ns, interval_ns * (std::max(limit.burst, 1U) - 1)};
 }
 
-Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits, Mode mode) {
+mw_quota to_quota(const Rate& rate) {
+  return {.window_ns = static_cast<__u64>(std::chrono::nanoseconds(rate.per).count()),
+          .events = rate.events,
+          .pad = 0};
+}
+
+Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits, Mode mode,
+                     const std::vector<mw_addr>& own_addresses) {
   ScopeInput input{.inside = config.networks.inside,
                    .allowed = allow_edits,
                    .servers = config.allow.servers,
+                   .exposed = config.shield.allow,
                    .groups = {},
                    .ipv6_prefix = config.networks.ipv6_prefix};
+  // The gateway's own servers are no clients: iptables would meet them in INPUT, not in FORWARD.
+  for (const mw_addr& own : own_addresses) input.exposed.push_back({own, 128});
   for (const AllowEntry& entry : config.allow.networks) input.allowed.push_back(entry.prefix);
 
   Ruleset rules;
@@ -37,6 +47,7 @@ Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edit
   rules.networks = std::move(scopes.networks);
   rules.judged_ports = config.smtp.judge;
   rules.watched_ports = config.smtp.watch;
+  rules.shielded_ports = config.shield.ports;
   rules.brake = to_abi(config.brake);
   rules.mode = to_abi(mode);
   rules.ipv6_prefix = config.networks.ipv6_prefix;

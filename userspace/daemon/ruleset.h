@@ -12,10 +12,12 @@
 namespace mailweir {
 
 [[nodiscard]] mw_rate to_abi(const Limit& limit);
+[[nodiscard]] mw_quota to_quota(const Rate& rate);
 
-/// `allow_edits`: the prefixes that were allowed by command, beside those of the configuration.
+/// `allow_edits`: the prefixes that were allowed by command, beside those of the configuration;
+/// `own_addresses`: the gateway's, which are not shielded.
 [[nodiscard]] Ruleset make_ruleset(const Config& config, const std::vector<Prefix>& allow_edits,
-                                   Mode mode);
+                                   Mode mode, const std::vector<mw_addr>& own_addresses);
 
 [[nodiscard]] Rule make_rule(const Config& config);
 

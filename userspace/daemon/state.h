@@ -37,11 +37,17 @@ struct MirrorState {
   std::uint64_t repairs = 0;
 };
 
+struct ShieldState {
+  std::string state = "off";  ///< matches, degraded, off; pending at first
+  std::string note;
+};
+
 struct DaemonState {
   std::string config_file;
   Now started;
   std::vector<Attachment> attachments;
   MirrorState mirror;
+  ShieldState shield;
   RateMeter rates;
   std::uint64_t events_received = 0;
 };

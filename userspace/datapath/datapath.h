@@ -43,6 +43,7 @@ struct Ruleset {
   std::vector<mw_group> groups;  ///< at least one: the default
   std::vector<std::uint16_t> judged_ports;
   std::vector<std::uint16_t> watched_ports;
+  std::vector<std::uint16_t> shielded_ports;
   mw_rate brake{};
   mw_mode mode = MW_MODE_OBSERVE;
   int ipv6_prefix = 64;
@@ -50,6 +51,14 @@ struct Ruleset {
   std::uint32_t message_bytes = 300;
   std::uint32_t message_bytes_tls = 450;
   std::chrono::nanoseconds dead_man{0};  ///< 0: never
+};
+
+/// Which SYNs the program logs. The end is the program's own business: it needs no controller.
+struct LogRules {
+  BootTime until;                 ///< BootTime{}: nothing is logged; BootTime::max(): no end
+  mw_quota limit{};               ///< of one source
+  mw_quota total{};               ///< of all
+  std::optional<mw_addr> source;  ///< a key: of this one only
 };
 
 /// Does the gateway's connection tracking know a flow as one that both ends have spoken in?
@@ -94,6 +103,16 @@ class Datapath {
   /// The controller's note on the last outage: since, until. Outlives it.
   [[nodiscard]] virtual std::pair<BootTime, BootTime> frozen() const = 0;
   [[nodiscard]] virtual Result<> set_frozen(BootTime since, BootTime until) = 0;
+
+  [[nodiscard]] virtual Result<> set_log(const LogRules& rules) = 0;
+  /// What the program goes by now: the order of an earlier run, if it has not ended.
+  [[nodiscard]] virtual LogRules log() const = 0;
+  /// Is told by read_events() of each SYN that the program logs.
+  virtual void when_logged(std::function<void(const mw_logged_syn&)> told) = 0;
+  /// The sources that the log met lately, with what it suppressed of them.
+  [[nodiscard]] virtual Result<> each_logged(
+      const std::function<void(const mw_addr&, const mw_logged&)>& visit) = 0;
+  [[nodiscard]] virtual Result<mw_log_counts> log_counts() = 0;
 
   [[nodiscard]] virtual std::uint32_t source_capacity() const = 0;
   [[nodiscard]] virtual std::uint32_t block_capacity() const = 0;

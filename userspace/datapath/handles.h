@@ -27,7 +27,11 @@ struct CallFn {
   }
 };
 
-using Skeleton = std::unique_ptr<mailweir_bpf, CallFn<mailweir_bpf__destroy>>;
+/// The skeleton's functions are static: a type that names one would be another in each file.
+struct DestroySkeleton {
+  void operator()(mailweir_bpf* skeleton) const { mailweir_bpf__destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<mailweir_bpf, DestroySkeleton>;
 using RingBuffer = std::unique_ptr<ring_buffer, CallFn<ring_buffer__free>>;
 
 enum class ObjectKind : std::uint8_t { map, program, link, other };

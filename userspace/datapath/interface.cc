@@ -2,15 +2,19 @@
 #include "datapath/interface.h"
 
 #include <fnmatch.h>
+#include <ifaddrs.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <memory>
 #include <set>
 
 #include "base/unique_fd.h"
@@ -61,6 +65,31 @@ bool driver_keeps_link(const std::string& driver) {
   static constexpr std::array<std::string_view, 4> kKnown = {"veth", "virtio_net", "tun",
                                                              "netdevsim"};
   return std::ranges::find(kKnown, driver) != kKnown.end();
+}
+
+std::vector<mw_addr> own_addresses() {
+  ifaddrs* listed = nullptr;
+  std::vector<mw_addr> found;
+  if (::getifaddrs(&listed) != 0) return found;
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(listed, ::freeifaddrs);
+  for (const ifaddrs* each = listed; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr) continue;
+    mw_addr addr{};
+    if (each->ifa_addr->sa_family == AF_INET) {
+      addr.bytes[10] = addr.bytes[11] = 0xff;
+      std::memcpy(addr.bytes + 12, &reinterpret_cast<const sockaddr_in*>(each->ifa_addr)->sin_addr,
+                  4);
+    } else if (each->ifa_addr->sa_family == AF_INET6) {
+      std::memcpy(addr.bytes, &reinterpret_cast<const sockaddr_in6*>(each->ifa_addr)->sin6_addr,
+                  16);
+    } else {
+      continue;
+    }
+    found.push_back(addr);
+  }
+  std::ranges::sort(found);
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
 }
 
 }  // namespace mailweir

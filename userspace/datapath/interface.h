@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address.h"
 #include "base/result.h"
 
 namespace mailweir {
@@ -28,5 +29,8 @@ struct InterfaceFacts {
 
 /// Does an attach of native XDP leave the link up on this driver? docs/attach.md has the table.
 [[nodiscard]] bool driver_keeps_link(const std::string& driver);
+
+/// The addresses of this host in this network namespace, as keys; sorted.
+[[nodiscard]] std::vector<mw_addr> own_addresses();
 
 }  // namespace mailweir

@@ -11,11 +11,9 @@
 #include <filesystem>
 #include <sstream>
 
-#include "datapath/attacher.h"
-#include "datapath/conntrack.h"
 #include "datapath/interface.h"
+#include "datapath/kernel_datapath_impl.h"
 #include "datapath/layout.h"
-#include "datapath/map.h"
 
 namespace mailweir {
 namespace {
@@ -55,50 +53,6 @@ Error load_error(int err) {
   return {err == -EACCES ? EINVAL : -err, text};
 }
 
-mw_prefix_key key_of(const Prefix& prefix) {
-  return {prefix.bits, prefix.addr};
-}
-
-}  // namespace
-
-struct KernelDatapath::Impl {
-  LoadOptions options;
-  Skeleton skeleton;
-  RingBuffer ring;
-  std::function<void(const mw_event&)> visit_event;
-  std::vector<std::string> notes;
-  mw_settings settings{};
-  PinKeeper pins;
-  std::string pin_problem;
-  std::unique_ptr<Attacher> attacher;
-  Conntrack conntrack;
-  std::uint64_t evicted_contacts = 0;
-
-  Map<mw_addr, mw_source> sources;
-  Map<mw_addr, mw_score> scores;
-  Map<mw_addr, mw_block> blocklist;
-  PerCpuMap<mw_addr, mw_drops> drops;
-  Map<mw_addr, mw_scope> hosts;
-  Map<mw_prefix_key, mw_scope> networks;
-  Map<__u32, __u64> ports;
-  Map<__u32, mw_group> groups;
-  Map<__u32, mw_settings> settings_map;
-  PerCpuMap<__u32, mw_counters> counters;
-  PerCpuMap<__u32, mw_contacts> contacts;
-
-  Result<> open();
-  [[nodiscard]] Attacher::Programs programs() const;
-  Result<> pin_maps();
-  Result<> wrap_maps();
-  Result<> check_layout(const std::string& path) const;
-  Result<> start_settings();
-  Result<> write_settings() { return settings_map.put(0, settings); }
-  template <typename K, typename Typed, typename Wanted>
-  Result<> replace(const Map<K, mw_scope>& map, const Wanted& wanted, Typed typed);
-};
-
-namespace {
-
 template <typename M>
 Result<> wrap_into(M& to, const bpf_map* map) {
   auto wrapped = M::wrap(bpf_map__fd(map));
@@ -135,6 +89,15 @@ Result<> KernelDatapath::Impl::open() {
       },
       this, nullptr));
   if (!ring) return sys_error(errno, "open the event ring buffer");
+  const int added = ring_buffer__add(
+      ring.get(), bpf_map__fd(skeleton->maps.syn_log),
+      [](void* self, void* record, size_t size) {
+        const auto& told = static_cast<Impl*>(self)->logged_syn;
+        if (size >= sizeof(mw_logged_syn) && told) told(*static_cast<const mw_logged_syn*>(record));
+        return 0;
+      },
+      this);
+  if (added != 0) return sys_error(-added, "open the ring buffer of the SYN log");
   attacher = std::make_unique<Attacher>(options.bpffs_dir + "/links", programs(), pins);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) if (const char* path = bpf_map__pin_path(map))
@@ -215,6 +178,8 @@ Result<> KernelDatapath::Impl::wrap_maps() {
   if (auto ok = wrap_into(groups, maps.groups); !ok) return ok;
   if (auto ok = wrap_into(settings_map, maps.settings); !ok) return ok;
   if (auto ok = wrap_into(contacts, maps.contacts); !ok) return ok;
+  if (auto ok = wrap_into(logged, maps.logged); !ok) return ok;
+  if (auto ok = wrap_into(log_counts, maps.log_counts); !ok) return ok;
   return wrap_into(counters, maps.counters);
 }
 
@@ -239,59 +204,6 @@ Result<std::unique_ptr<KernelDatapath>> KernelDatapath::load(const LoadOptions& 
   impl->options = options;
   if (auto opened = impl->open(); !opened) return std::move(opened).error();
   return std::unique_ptr<KernelDatapath>(new KernelDatapath(std::move(impl)));
-}
-
-/// New entries first, then the stale ones go: no address is without its entry meanwhile.
-template <typename K, typename Typed, typename Wanted>
-Result<> KernelDatapath::Impl::replace(const Map<K, mw_scope>& map, const Wanted& wanted,
-                                       Typed typed) {
-  auto keys = map.keys();
-  if (!keys) return std::move(keys).error();
-  const auto less = [](const K& a, const K& b) { return std::memcmp(&a, &b, sizeof(K)) < 0; };
-  std::vector<K> fresh;
-  for (const auto& [key, scope] : wanted) {
-    fresh.push_back(typed(key));
-    if (auto ok = map.put(fresh.back(), scope); !ok) return ok;
-  }
-  std::ranges::sort(fresh, less);
-  for (const K& key : *keys)
-    if (!std::ranges::binary_search(fresh, key, less))
-      if (auto ok = map.remove(key); !ok) return ok;
-  return Ok{};
-}
-
-Result<> KernelDatapath::apply(const Ruleset& rules) {
-  Impl& self = *impl_;
-  if (rules.groups.empty() || rules.groups.size() > MW_GROUPS)
-    return Error{EINVAL, "between 1 and " + std::to_string(MW_GROUPS) + " groups are possible"};
-  for (__u32 i = 0; i < rules.groups.size(); ++i)
-    if (auto ok = self.groups.put(i, rules.groups[i]); !ok) return ok;
-  if (auto ok = self.replace(self.hosts, rules.hosts, [](const mw_addr& key) { return key; }); !ok)
-    return ok;
-  if (auto ok = self.replace(self.networks, rules.networks, key_of); !ok) return ok;
-
-  std::vector<__u64> words(MW_PORT_WORDS);
-  const auto mark = [&](std::uint16_t port, __u64 role) {
-    words[port / 16] |= role << (port % 16 * 4);
-  };
-  for (const std::uint16_t port : rules.judged_ports) mark(port, MW_PORT_JUDGED);
-  for (const std::uint16_t port : rules.watched_ports) mark(port, MW_PORT_WATCHED);
-  for (__u32 i = 0; i < MW_PORT_WORDS; ++i) {
-    auto was = self.ports.get(i);
-    if (was && **was == words[i]) continue;
-    if (auto ok = self.ports.put(i, words[i]); !ok) return ok;
-  }
-
-  self.settings.brake = rules.brake;
-  self.settings.mode = rules.mode;
-  self.settings.ipv6_mask = mask_of(static_cast<std::uint8_t>(rules.ipv6_prefix));
-  self.settings.has_servers = rules.has_servers;
-  self.settings.message_bytes = rules.message_bytes;
-  self.settings.message_bytes_tls = rules.message_bytes_tls;
-  self.settings.dead_man_ns = static_cast<__u64>(rules.dead_man.count());
-  // Last: it makes every source look up its scope anew.
-  if (++self.settings.generation == 0) self.settings.generation = 1;
-  return self.write_settings();
 }
 
 Result<> KernelDatapath::beat(BootTime now) {
@@ -408,16 +320,6 @@ std::uint64_t KernelDatapath::active_sources() const {
 
 Confirmation KernelDatapath::confirm(const mw_event& outcome) {
   return impl_->conntrack.confirm(outcome);
-}
-
-std::pair<BootTime, BootTime> KernelDatapath::frozen() const {
-  return {boot_time(impl_->settings.frozen_since_ns), boot_time(impl_->settings.frozen_until_ns)};
-}
-
-Result<> KernelDatapath::set_frozen(BootTime since, BootTime until) {
-  impl_->settings.frozen_since_ns = to_ns(since);
-  impl_->settings.frozen_until_ns = to_ns(until);
-  return impl_->write_settings();
 }
 
 std::uint32_t KernelDatapath::source_capacity() const {

@@ -48,6 +48,11 @@ class KernelDatapath final : public Datapath {
   Confirmation confirm(const mw_event& outcome) override;
   std::pair<BootTime, BootTime> frozen() const override;
   Result<> set_frozen(BootTime since, BootTime until) override;
+  Result<> set_log(const LogRules& rules) override;
+  LogRules log() const override;
+  void when_logged(std::function<void(const mw_logged_syn&)> told) override;
+  Result<> each_logged(const std::function<void(const mw_addr&, const mw_logged&)>& visit) override;
+  Result<mw_log_counts> log_counts() override;
   std::uint32_t source_capacity() const override;
   std::uint32_t block_capacity() const override;
   int events_fd() const override;

@@ -92,9 +92,10 @@ Result<std::string> list(const Family& family, std::string_view chain,
   if (result->exit_code == 0) return std::move(result->out);
   // nft's iptables calls a chain incompatible if it is missing; and if somebody filled it with
   // rules of nft's own, then it holds none of ours either, and the next write replaces it.
-  if (result->exit_code == 1 && chain == kMirrorChain &&
-      contains(result->err, {"No chain/target/match by that name",
-                             "chain `MAILWEIR' in table `filter' is incompatible"}))
+  const std::string incompatible =
+      fmt::format("chain `{}' in table `filter' is incompatible", chain);
+  if (result->exit_code == 1 && chain != "FORWARD" &&
+      contains(result->err, {"No chain/target/match by that name", incompatible}))
     return std::string();
   return explain(argv, *result, options);
 }
@@ -141,6 +142,35 @@ Result<MirrorFound> read_family(const Family& family, const IptablesOptions& opt
   return found;
 }
 
+Result<> delete_chain(const Family& family, std::string_view chain,
+                      const IptablesOptions& options) {
+  auto done = run({family.tool, "-w", wait_of(options), "-X", std::string(chain)}, "", options);
+  if (done) return Ok{};
+  return std::move(done).error().in(
+      fmt::format("chain {} is empty now but stays; a rule that is not mailweir's may lead there "
+                  "({} -S | grep {})",
+                  chain, family.tool, chain));
+}
+
+Result<std::string> shield_family(const Family& family, const ShieldTable& table,
+                                  const IptablesOptions& options) {
+  if (auto stack = check_stack(family); !stack) return std::move(stack).error();
+  const auto forward = list(family, "FORWARD", options);
+  if (!forward) return forward.error();
+  const auto chain = list(family, kShieldChain, options);
+  if (!chain) return chain.error();
+  std::string drift = shield_drift(table, family.ipv6, *forward, *chain);
+  if (drift.empty()) return drift;
+  const std::string text = shield_text(table, family.ipv6, *forward);
+  if (auto done = restore(family, text, options); !done) return std::move(done).error();
+  const bool is_gone = text.find(fmt::format("-F {}", kShieldChain)) != std::string::npos;
+  if (is_gone)
+    if (auto gone = delete_chain(family, kShieldChain, options); !gone)
+      return std::move(gone).error();
+  // A chain that is made for the first time is no drift.
+  return chain->empty() || is_gone ? std::string() : drift;
+}
+
 Result<> remove_family(const Family& family, const IptablesOptions& options) {
   if (auto stack = check_stack(family); !stack) return stack;
   const auto forward = list(family, "FORWARD", options);
@@ -151,14 +181,7 @@ Result<> remove_family(const Family& family, const IptablesOptions& options) {
   if (chain->empty() && jumps.specs.empty()) return Ok{};
 
   if (auto done = restore(family, removal_text(jumps), options); !done) return done;
-  auto done =
-      run({family.tool, "-w", wait_of(options), "-X", std::string(kMirrorChain)}, "", options);
-  if (!done)
-    return std::move(done).error().in(
-        fmt::format("chain {} is empty now but stays; a rule that is not mailweir's may lead there "
-                    "({} -S | grep {})",
-                    kMirrorChain, family.tool, kMirrorChain));
-  return Ok{};
+  return delete_chain(family, kMirrorChain, options);
 }
 
 Result<std::string> version_of(const char* command, const IptablesOptions& options) {
@@ -244,7 +267,17 @@ Result<MirrorFound> Iptables::read(bool ipv6) const {
   return found;
 }
 
+Result<std::string> Iptables::shield(const ShieldTable& table) const {
+  auto ipv4 = shield_family(kIpv4, table, options_);
+  if (!ipv4) return ipv4;
+  auto ipv6 = shield_family(kIpv6, table, options_);
+  if (!ipv6 && host_lacks_family(kIpv6, ipv6.error())) return ipv4;
+  if (!ipv6) return ipv6;
+  return *ipv4 + (ipv4->empty() || ipv6->empty() ? "" : "; ") + *ipv6;
+}
+
 Result<> Iptables::remove() const {
+  if (auto gone = shield({}); !gone) return std::move(gone).error();
   Result<> ipv4 = remove_family(kIpv4, options_);
   Result<> ipv6 = remove_family(kIpv6, options_);
   if (!ipv6 && host_lacks_family(kIpv6, ipv6.error())) ipv6 = Ok{};

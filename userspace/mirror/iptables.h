@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "mirror/shield.h"
 
 namespace mailweir {
 
@@ -64,7 +65,10 @@ class Iptables {
   /// EAGAIN: somebody else holds the xtables lock.
   [[nodiscard]] Result<> write(const MirrorTable& table) const;
   [[nodiscard]] Result<MirrorFound> read(bool ipv6) const;
-  /// Takes jump and chain away in both families; it is no error if they are gone. An admin's own
+  /// Makes the chain MAILWEIR_SHIELD hold what the table says, in both families; touches nothing
+  /// that does already. Returns what was not so, or nothing.
+  [[nodiscard]] Result<std::string> shield(const ShieldTable& table) const;
+  /// Takes jumps and chains away in both families; it is no error if they are gone. An admin's own
   /// rule that leads into the chain keeps the emptied chain alive, and is an error.
   [[nodiscard]] Result<> remove() const;
 

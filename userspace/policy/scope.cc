@@ -12,6 +12,7 @@ namespace {
 using OwnScopes = std::map<Prefix, mw_scope>;
 
 constexpr std::uint16_t kOfSources = MW_SCOPE_INSIDE | MW_SCOPE_ALLOWED;
+constexpr std::uint16_t kOfDestinations = MW_SCOPE_SERVER | MW_SCOPE_EXPOSED;
 constexpr Prefix kAllIpv4{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}}, 96};
 
 Prefix widened(const Prefix& prefix, int ipv6_prefix) {
@@ -29,6 +30,7 @@ OwnScopes own_scopes(const ScopeInput& input) {
   add_flag(input.allowed, MW_SCOPE_ALLOWED, input.ipv6_prefix);
   // A destination is looked up with its whole address.
   add_flag(input.servers, MW_SCOPE_SERVER, 128);
+  add_flag(input.exposed, MW_SCOPE_EXPOSED, 128);
 
   for (std::size_t i = 0; i < input.groups.size(); ++i)
     for (const Prefix& prefix : input.groups[i])
@@ -61,7 +63,7 @@ void place(ScopeEntries& entries, const Prefix& prefix, const mw_scope& own, con
   if (prefix.bits == 128 || is_client_key || entries.hosts.contains(prefix.addr))
     entries.hosts[prefix.addr] = scope;
   // The client's /64 in `hosts` is not found by a destination within it.
-  if (prefix.bits != 128 && (!is_client_key || (own.flags & MW_SCOPE_SERVER) != 0))
+  if (prefix.bits != 128 && (!is_client_key || (own.flags & kOfDestinations) != 0))
     entries.networks[prefix] = scope;
 }
 
