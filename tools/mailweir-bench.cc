@@ -113,6 +113,7 @@ struct Case {
   bool is_blocked = false;
   bool can_repeat = true;  ///< the same packet again and again gives the same verdict
   bool new_sources = false;
+  std::uint32_t log_lines = 0;  ///< of one source in an hour; 0: the log is off
 };
 
 std::vector<Case> cases() {
@@ -143,6 +144,15 @@ std::vector<Case> cases() {
                  .before = opened,
                  .packet = [flow](auto source, auto) { return flow(source).ack(); }});
   all.push_back({.name = "passed (SYN, network known)", .before = opened, .packet = other_port});
+  all.push_back({.name = "  log on: beyond its limit",
+                 .before = opened,
+                 .packet = other_port,
+                 .log_lines = 1});
+  all.push_back({.name = "  log on: the line is told",
+                 .before = opened,
+                 .packet = other_port,
+                 .can_repeat = false,
+                 .log_lines = 1'000'000});
   all.push_back(
       {.name = "passed (SYN, new network)",
        .before = opened,
@@ -230,6 +240,10 @@ class Bench {
     Ruleset rules = open_rules();
     tested.rules(rules);
     if (auto applied = datapath_->apply(rules); !applied) give_up(applied.error().message);
+    constexpr __u64 kHourNs = 3'600'000'000'000;
+    LogRules log{.limit = {kHourNs, tested.log_lines, 0}, .total = {kHourNs, 1'000'000, 0}};
+    if (tested.log_lines > 0) log.until = BootTime::max();
+    if (auto set = datapath_->set_log(log); !set) give_up(set.error().message);
     for (std::uint32_t source = 0; source < sources; ++source) {
       const auto changed = tested.is_blocked ? datapath_->put_block(client(source), mw_block{})
                                              : datapath_->remove_block(client(source));
