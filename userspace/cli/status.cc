@@ -156,6 +156,24 @@ std::string kernel_alone(const json& status) {
   return fmt::format("the kernel program only observes by now ({})", since);
 }
 
+std::string log_text(const json& log, WallTime now) {
+  std::string line = "SYNs";
+  if (const std::string source = text(field(log, "source")); !source.empty())
+    line += " of " + source;
+  line += " to " + text(field(log, "file"));
+  if (const auto until = time_at(field(log, "until")))
+    line += " for another " + duration_text(std::chrono::ceil<seconds>(*until - now));
+  return line + fmt::format("   {} lines, {} beyond the limits",
+                            grouped(number(field(log, "lines"))),
+                            grouped(number(field(log, "suppressed"))));
+}
+
+std::string shield_text(const json& shield) {
+  std::string line = "ports";
+  for (const json& port : field(shield, "ports")) line += fmt::format(" {}", number(port));
+  return line + ", rules: " + text(field(shield, "state"));
+}
+
 void print_status(const Console& console, const json& status) {
   std::ostream& out = console.out;
   out << "mailweir " << text(field(status, "version"));
@@ -174,6 +192,10 @@ void print_status(const Console& console, const json& status) {
     print_labelled(out, "evidence", evidence_text(field(status, "evidence")), console.width);
   if (!field(status, "mirror").is_null())
     print_labelled(out, "iptables", mirror_text(console, field(status, "mirror")), console.width);
+  if (flag(field(status, "log", "on")))
+    print_labelled(out, "log", log_text(field(status, "log"), console.now), console.width);
+  if (const json& ports = field(status, "shield", "ports"); !ports.empty())
+    print_labelled(out, "shield", shield_text(field(status, "shield")), console.width);
   if (const std::uint64_t lost = number(field(status, "events", "lost")); lost > 0)
     print_labelled(out, "events", grouped(lost) + " lost by a full ring buffer", console.width);
   if (!running) return;
