@@ -52,8 +52,9 @@ def write_config(belongings, **settings):
     return path
 
 
-def start_daemon(belongings, enter, config):
-    """Returns when it has said READY=1; raises LabError with its log if it does not."""
+def start_daemon(belongings, enter, config, enter_daemon=None):
+    """Returns when it has said READY=1; raises LabError with its log if it does not. `enter_daemon`: the
+    daemon's own prefix, where it has mounts that nobody else has."""
     log = belongings.directory / "mailweir.log"
     notify = str(belongings.directory / "notify.sock")
     # Taken off by the record alone, should this run be killed.
@@ -61,7 +62,7 @@ def start_daemon(belongings, enter, config):
     with bind(notify) as receiver:
         daemon = belongings.spawn(
             "mailweir",
-            [*enter, str(MAILWEIR), "--config", str(config), "run"],
+            [*(enter_daemon or enter), str(MAILWEIR), "--config", str(config), "run"],
             env={**os.environ, "NOTIFY_SOCKET": notify},
         )
         if not wait_ready(receiver, READY_SECONDS, lambda: daemon.poll() is None):
@@ -75,7 +76,8 @@ class Gateway:
         self._owned = belongings
         self.config = None
 
-    def start(self, attach, mirror):
+    def start(self, attach, mirror, more="", enter_daemon=None):
+        """`more`: sections of the configuration beside those of every lab."""
         self.config = write_config(
             self._owned,
             mode="block",
@@ -86,7 +88,9 @@ class Gateway:
             confirm="conntrack",
             mirror=mirror,
         )
-        return start_daemon(self._owned, self._network.enter("gw"), self.config)
+        with open(self.config, "a") as file:
+            file.write(more)
+        return start_daemon(self._owned, self._network.enter("gw"), self.config, enter_daemon)
 
     def command(self, *words):
         return [str(MAILWEIR), "--config", str(self.config), *words]

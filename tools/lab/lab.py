@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import guard
+import story
 from belongings import Belongings, LabError, wait_for
 from gateway import MAILWEIR_SYN, Gateway
 from mail_servers import MailServers
@@ -279,6 +280,7 @@ def arguments():
         ("--without", "the same with no mailweir: must not hold"),
         ("--tc", "attach to tc instead of XDP"),
         ("--keep", "leave it standing to look around"),
+        ("--story", "the admin's other jobs: log, hand-written rules, shield, reverse DNS"),
     ):
         parser.add_argument(flag, action="store_true", help=text)
     parser.add_argument(
@@ -358,6 +360,8 @@ def main():
             build()
         if options.inside:
             return guard.watch(options.inside, options.networks)
+        if options.story:
+            return story.run_story(clean_up)
         return run_lab(options)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
