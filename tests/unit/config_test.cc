@@ -287,9 +287,6 @@ TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
        "shielded"},
       {"log.enabled = true",
        "4:15: warning: log.enabled has no effect in this version of mailweir: no SYN is logged"},
-      {"pool.networks = [\"192.0.2.0/24\"]",
-       "4:17: warning: pool.networks has no effect in this version of mailweir: the public "
-       "addresses are not checked"},
   };
   for (const auto& [text, warning] : on) {
     const Loaded loaded = files_.load(std::string(kRequired) + std::string(text));
@@ -297,7 +294,7 @@ TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
     EXPECT_THAT(files_.lines(loaded), ElementsAre("mailweir.toml:" + std::string(warning)));
   }
   for (const auto off :
-       {"shield.ports = []", "log.enabled = false", "block.servers = 5", "pool.networks = []"})
+       {"shield.ports = []", "log.enabled = false", "block.servers = 5", "pool.networks = [\"192.0.2.0/24\"]"})
     EXPECT_THAT(lines_of(std::string(kRequired) + off), IsEmpty()) << off;
 }
 

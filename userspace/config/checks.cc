@@ -150,7 +150,13 @@ void check_later_features(Draft& draft) {
   };
   later("shield.ports", !config.shield.ports.empty(), "no port is shielded");
   later("log.enabled", config.log.enabled, "no SYN is logged");
-  later("pool.networks", !config.pool.networks.empty(), "the public addresses are not checked");
+}
+
+void check_pool(Draft& draft) {
+  if (draft.config.pool.name_servers.size() == 1)
+    draft.findings.warning(draft.places.of({"pool.name_servers"}),
+                           "[pool] name_servers: one only; a reverse zone is delegated to at least "
+                           "two");
 }
 
 }  // namespace
@@ -176,6 +182,7 @@ void check(Draft& draft) {
   check_groups(draft);
   check_block(draft);
   check_allow(draft);
+  check_pool(draft);
   check_later_features(draft);
   if (draft.config.interfaces.dead_man < kBusyController)
     draft.findings.warning(draft.places.of({"interfaces.dead_man"}),
