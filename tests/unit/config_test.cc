@@ -120,7 +120,9 @@ max_size = "1025KiB"
 networks = ["192.0.2.0/24"]
 domain = "example.net"
 ptr_pattern = "n{d}.{domain}"
-name_servers = ["ns1.example.net", "ns2.example.net"]
+ptr_pattern_ipv6 = "n{hex}.{domain}"
+name_servers = ["ns1.example.net", "ns2.example.net=192.0.2.54:5353"]
+delegated = ["192.0.0.0/16"]
 resolver = "[2001:db8::53]:5353"
 )";
 
@@ -184,7 +186,10 @@ void expect_outputs(const Config& c) {
   EXPECT_THAT(c.pool.networks, ElementsAre(prefix("192.0.2.0/24")));
   EXPECT_EQ(c.pool.domain, "example.net");
   EXPECT_EQ(c.pool.ptr_pattern, "n{d}.{domain}");
-  EXPECT_THAT(c.pool.name_servers, ElementsAre("ns1.example.net", "ns2.example.net"));
+  EXPECT_EQ(c.pool.ptr_pattern_ipv6, "n{hex}.{domain}");
+  EXPECT_THAT(c.pool.name_servers,
+              ElementsAre("ns1.example.net", "ns2.example.net=192.0.2.54:5353"));
+  EXPECT_THAT(c.pool.delegated, ElementsAre(prefix("192.0.0.0/16")));
   EXPECT_EQ(c.pool.resolver, "[2001:db8::53]:5353");
 }
 
@@ -293,8 +298,8 @@ TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
     EXPECT_TRUE(loaded.usable());
     EXPECT_THAT(files_.lines(loaded), ElementsAre("mailweir.toml:" + std::string(warning)));
   }
-  for (const auto off :
-       {"shield.ports = []", "log.enabled = false", "block.servers = 5", "pool.networks = [\"192.0.2.0/24\"]"})
+  for (const auto off : {"shield.ports = []", "log.enabled = false", "block.servers = 5",
+                         "pool.networks = [\"192.0.2.0/24\"]"})
     EXPECT_THAT(lines_of(std::string(kRequired) + off), IsEmpty()) << off;
 }
 

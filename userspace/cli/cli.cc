@@ -251,7 +251,8 @@ void CommandLine::add_ptr() {
   check->add_option("RANGE", ptr_check_.ranges, ranges)->option_text("...");
   check->add_option("--servers", ptr_check_.servers, "Ask these directly, before the delegation")
       ->option_text("NS,...")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   check->add_flag("--bad", ptr_check_.bad, "Only what is bad");
   check->add_flag("--all", ptr_check_.all, "The good ones of more than 1,024 addresses, too");
 
@@ -268,7 +269,8 @@ void CommandLine::add_ptr() {
   zone->add_option("--domain", ptr_zone_.domain, "In place of [pool] domain")->option_text("NAME");
   zone->add_option("--name-servers", ptr_zone_.name_servers, "NAME or NAME=ADDRESS")
       ->option_text("NS,...")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   zone->add_flag("--dry-run", ptr_zone_.dry_run, "Say what --out would write, change nothing");
 }
 

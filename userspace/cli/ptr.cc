@@ -234,11 +234,11 @@ void print_summary(const Console& console, const Survey& survey, std::size_t lef
                   count(survey.addresses, Grade::unknown));
   if (Survey::count(survey.addresses, Grade::generic) > 0)
     line += ", " + count(survey.addresses, Grade::generic) + " with a generic name";
-  line += fmt::format("; zones: {} of {} bad, {} unknown", count(survey.zones, Grade::bad),
-                      survey.zones.size(), count(survey.zones, Grade::unknown));
   if (Survey::count(survey.addresses, Grade::bad) > 0)
     line += ". The zone that fixes it: mailweir ptr zone";
-  console.err << line << '\n';
+  console.err << line << '\n'
+              << fmt::format("zones: {} of {} bad, {} unknown\n", count(survey.zones, Grade::bad),
+                             survey.zones.size(), count(survey.zones, Grade::unknown));
   if (Survey::count(survey.addresses, Grade::unknown) == survey.addresses.size())
     console.err << "mailweir: nothing could be judged\n"
                    "  next: look at [pool] resolver, or at --servers\n";

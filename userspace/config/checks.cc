@@ -153,7 +153,7 @@ void check_later_features(Draft& draft) {
 }
 
 void check_pool(Draft& draft) {
-  if (draft.config.pool.name_servers.size() == 1)
+  if (draft.config.pool.name_servers.size() == 1 && !draft.refused.contains("pool.name_servers"))
     draft.findings.warning(draft.places.of({"pool.name_servers"}),
                            "[pool] name_servers: one only; a reverse zone is delegated to at least "
                            "two");

@@ -46,6 +46,7 @@ class Survey {
     std::vector<std::string> names;
     for (Record& record : answers_about(message, owner, RecordType::ptr))
       names.push_back(std::move(record.target));
+    std::ranges::sort(names);
     if (names.empty() && party_.direct()) {
       if (!other.empty() && (is_foreign(message) || owner == other))
         return ask_ptr(place, other, "", true);
