@@ -93,7 +93,12 @@ cat >>"$fixture_dir/one/reverse" <<END
 13.alias IN PTR nat-13.example.net.
 14 IN PTR NAT-14.Example.NET.
 15 IN PTR outside.example.org.
-\$GENERATE 16-255 \$ IN PTR nat-\$.example.net.
+\$GENERATE 1-60 16 IN PTR a-name-of-some-length-\$.example.net.
+17 IN CNAME 17.64/26.other
+\$ORIGIN 64/26.other.$zone.
+17 IN CNAME nat-17.aliased.example.net.
+\$ORIGIN $zone.
+\$GENERATE 18-255 \$ IN PTR nat-\$.example.net.
 END
 cat >"$fixture_dir/one/forward" <<END
 \$TTL 60
@@ -105,22 +110,26 @@ ns2 IN A $secondary
 twice IN A 198.51.100.8
 elsewhere IN A 198.51.100.91
 dynamic.pool IN A 198.51.100.11
+nat-17.aliased IN PTR nat-17
 END
 cat >"$fixture_dir/one/zones" <<END
 zone "$zone" { type primary; file "reverse"; check-names ignore; };
 zone "example.net" { type primary; file "forward"; };
+zone "203.in-addr.arpa" { type primary; file "registry"; };
 END
+printf '$TTL 60\n@ SOA a. b. 1 2 3 4 5\n@ NS a.\n' >"$fixture_dir/one/registry"
 named_start one $primary "$zone"
 
 check "a pool with faults: exit 1" ptr 1 check --bad
 printf '%s\n' "$said" | sed 's/^/        /'
-for row in "7:missing PTR" "8:2 PTRs" "9:mismatch" "10:name does not exist" "12:no host name" \
+for row in "7:missing PTR" "8:2 PTRs" "9:mismatch" "16:60 PTRs" "17:ok" "10:name does not exist" "12:no host name" \
   "11:generic name: has the word 'dynamic'" "6:ok" "13:ok" "14:ok" "0:ok" "255:ok" \
   "15:unknown: outside.example.org: REFUSED"; do
   check "198.51.100.${row%%:*}: ${row#*:}" equal "${row#*:}" "$(verdict_of "198.51.100.${row%%:*}")"
 done
-check "the bad ones are counted" contains "5 of 256 bad, 1 unknown" "$said"
+check "the bad ones are counted" contains "6 of 256 bad, 1 unknown" "$said"
 check "one name server is not enough" equal "one name server only" "$(zone_text)"
+check "what the registry has not delegated is said" equal "not delegated (by 203.in-addr.arpa)" "$(zone_text 203.0.113.0/24)"
 check "a generic name alone is not bad" equal 0 "$(mw -o json ptr check 198.51.100.11 | jq .counts.bad)"
 
 # ---- as it should be

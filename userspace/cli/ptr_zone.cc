@@ -67,11 +67,8 @@ Result<Authority> authority_of(const Config& config, const PtrZone& order,
     return Error{ENOEXEC, std::string(given.empty() ? "no name servers" : "one name server only") +
                               ": a reverse zone needs at least two\nset [pool] name_servers = "
                               "[\"ns1.example.net\", \"ns2.example.net\"], or give --name-servers"};
-  if (authority.domain.empty())
-    authority.domain = given.empty() ? "" : [](const std::string& name) {
-      return name.substr(name.find('.') + 1);
-    }(authority.name_servers.front().name);
-  if (auto found = find_addresses(authority.name_servers, config); !found) return found.error();
+  const std::string& primary = authority.name_servers.front().name;
+  if (authority.domain.empty()) authority.domain = primary.substr(primary.find('.') + 1);
   return authority;
 }
 
@@ -203,8 +200,6 @@ Result<std::vector<PtrFile>> files_of(const Console& console, const Wanted& want
     }
     std::optional<std::uint32_t> beyond;
     if (compared && compared->zone == &named) beyond = compared->serial;
-    // The file that it is compared with may be the one that is there.
-    if (beyond && existing && compared->lines.empty()) beyond.reset();
     auto file = zone_file(named, wanted.authority, existing, beyond, console.now);
     if (!file) return std::move(file).error().in(order.out);
     files.push_back(std::move(*file));
@@ -251,7 +246,7 @@ int make_ptr_zone(const Console& console, const PtrZone& order) {
     return fail_ptr(console, {EINVAL, "--dry-run goes with --out: without it nothing is written"});
   const auto plan = plan_ptr(console, order.ranges);
   if (!plan) return fail_ptr(console, plan.error());
-  const auto wanted = wanted_of(*plan, order);
+  auto wanted = wanted_of(*plan, order);
   if (!wanted) return fail_ptr(console, wanted.error());
 
   std::optional<Compared> compared;
@@ -265,6 +260,8 @@ int make_ptr_zone(const Console& console, const PtrZone& order) {
       print_for_machines(console, {{"differences", compared->lines}}, "", {});
     if (order.out.empty()) return compared->lines.empty() ? kDone : kNo;
   }
+  if (auto found = find_addresses(wanted->authority.name_servers, plan->config); !found)
+    return fail_ptr(console, found.error());
   auto files = files_of(console, *wanted, order, compared);
   if (!files) return fail_ptr(console, files.error());
   if (!order.out.empty()) return write_files(console, std::move(*files), order);

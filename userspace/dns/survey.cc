@@ -9,6 +9,9 @@
 namespace mailweir {
 namespace {
 
+/// Aliases that one answer does not follow to their end.
+constexpr int kMostHops = 4;
+
 class Survey {
  public:
   Survey(const Party& party, const Progress& progress) : party_(party), progress_(progress) {}
@@ -18,8 +21,9 @@ class Survey {
       for (const mw_addr& addr : zone.addresses) {
         const std::size_t place = verdicts_.size();
         verdicts_.push_back(unknown_address(addr, {}, "not asked"));
-        ask_ptr(place, reverse_name(addr),
-                party_.direct() && zone.classless() ? owner_in(zone, addr) + "." + zone.name : "",
+        const bool has_other = party_.direct() && zone.classless();
+        ask_ptr({place, reverse_name(addr), has_other ? owner_in(zone, addr) + "." + zone.name : "",
+                 party_.asker},
                 false);
       }
     const std::array<Asker*, 2> askers = {party_.asker, party_.resolver};
@@ -28,37 +32,54 @@ class Survey {
   }
 
  private:
-  /// `other`: the name to ask for if the server does not serve the first: before the parent of a
-  /// classless zone has its CNAMEs, a server knows its own names only.
-  void ask_ptr(std::size_t place, const std::string& name, const std::string& other, bool ahead) {
-    party_.asker->ask(
+  /// A question for a PTR, and what may follow from its answer.
+  struct PtrStep {
+    std::size_t place;
+    std::string name;
+    /// Asked for if the server does not serve the first: before the parent of a classless zone has
+    /// its CNAMEs, a server knows its own names only.
+    std::string other;
+    Asker* asker;
+    int hops = 0;
+  };
+
+  void ask_ptr(PtrStep step, bool ahead) {
+    const std::string name = step.name;
+    Asker& asker = *step.asker;
+    asker.ask(
         name, RecordType::ptr,
-        [this, place, name, other](const Reply& reply) { take_ptr(place, name, other, reply); },
-        ahead);
+        [this, step = std::move(step)](const Reply& reply) { take_ptr(step, reply); }, ahead);
   }
 
-  void take_ptr(std::size_t place, const std::string& name, const std::string& other,
-                const Reply& reply) {
-    const mw_addr& addr = verdicts_[place].address;
-    if (!reply.message) return settle(place, unknown_address(addr, {}, reply.silence));
+  void take_ptr(const PtrStep& step, const Reply& reply) {
+    const mw_addr addr = verdicts_[step.place].address;
+    if (!reply.message) return settle(step.place, unknown_address(addr, {}, reply.silence));
     const Message& message = *reply.message;
-    const std::string owner = end_of_aliases(message, name);
+    const std::string owner = end_of_aliases(message, step.name);
     std::vector<std::string> names;
     for (Record& record : answers_about(message, owner, RecordType::ptr))
       names.push_back(std::move(record.target));
     std::ranges::sort(names);
-    if (names.empty() && party_.direct()) {
-      if (!other.empty() && (is_foreign(message) || owner == other))
-        return ask_ptr(place, other, "", true);
-      if (is_foreign(message))
-        return settle(
-            place,
-            unknown_address(addr, {}, message.rcode == Rcode::refused ? "REFUSED" : "not served"));
-    }
+    if (names.empty() && goes_on(step, message, owner)) return;
     if (message.rcode != Rcode::no_error && message.rcode != Rcode::nx_domain)
-      return settle(place, unknown_address(addr, {}, to_string(message.rcode)));
-    if (auto verdict = judge_names(addr, names)) return settle(place, std::move(*verdict));
-    ask_back(place, names.front(), *party_.asker);
+      return settle(step.place, unknown_address(addr, {}, to_string(message.rcode)));
+    if (names.empty() && step.asker == party_.asker && party_.direct() && is_foreign(message))
+      return settle(step.place, unknown_address(addr, {}, "not served"));
+    if (auto verdict = judge_names(addr, names)) return settle(step.place, std::move(*verdict));
+    ask_back(step.place, names.front(), *party_.asker);
+  }
+
+  /// Another question may find what this answer has not. False: there is none.
+  bool goes_on(const PtrStep& step, const Message& message, const std::string& owner) {
+    const bool from_server = party_.direct() && step.asker == party_.asker;
+    if (from_server && !step.other.empty() && (is_foreign(message) || owner == step.other)) {
+      ask_ptr({step.place, step.other, "", step.asker, step.hops + 1}, true);
+      return true;
+    }
+    if (owner == step.name || step.hops >= kMostHops) return false;
+    Asker* asker = from_server && party_.resolver != nullptr ? party_.resolver : step.asker;
+    ask_ptr({step.place, owner, "", asker, step.hops + 1}, true);
+    return true;
   }
 
   void ask_back(std::size_t place, const std::string& name, Asker& asker) {
