@@ -254,7 +254,7 @@ void CommandLine::add_ptr() {
       ->delimiter(',')
       ->allow_extra_args(false);
   check->add_flag("--bad", ptr_check_.bad, "Only what is bad");
-  check->add_flag("--all", ptr_check_.all, "The good ones of more than 1,024 addresses, too");
+  check->add_flag("--all", ptr_check_.all, "Every row, of more than 1,024 addresses as well");
 
   CLI::App* zone = add(*ptr, "zone", "The zones as they should be, and all that belongs to them",
                        "ptr zone --out /etc/bind/mailweir", [this](const Console& console) {

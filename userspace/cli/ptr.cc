@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Beyond it only what is not good is shown, unless --all.
+/// Of a larger pool only what is not good is shown, and so many of them, unless --all.
 constexpr std::size_t kMostRows = 1024;
 
 const std::vector<CsvColumn> kAddressColumns = {{"address"}, {"ptr"},  {"back"},
@@ -179,16 +179,25 @@ std::string back_text(const std::vector<mw_addr>& back) {
   return back.size() == 1 ? first : fmt::format("{} +{}", first, back.size() - 1);
 }
 
-/// Rows that are left out.
-std::size_t print_addresses(const Console& console, const Survey& survey, const PtrCheck& order) {
+/// Of what a table leaves out.
+struct LeftOut {
+  std::size_t good = 0;
+  std::size_t others = 0;
+};
+
+LeftOut print_addresses(const Console& console, const Survey& survey, const PtrCheck& order) {
   Table table({{"ADDRESS"}, {"PTR"}, {"A BACK"}, {"VERDICT"}});
   const bool only_notable = !order.all && survey.addresses.size() > kMostRows;
-  std::size_t left_out = 0;
+  LeftOut left_out;
   std::size_t rows = 0;
   for (const AddressVerdict& each : survey.addresses) {
     if (order.bad && each.grade != Grade::bad) continue;
-    if (!order.bad && only_notable && each.grade == Grade::good) {
-      ++left_out;
+    if (only_notable && each.grade == Grade::good) {
+      ++left_out.good;
+      continue;
+    }
+    if (only_notable && rows == kMostRows) {
+      ++left_out.others;
       continue;
     }
     const bool says_who = !each.server.empty() && each.grade != Grade::good;
@@ -221,13 +230,13 @@ void print_zones(const Console& console, const Survey& survey, const PtrCheck& o
   table.print(console.out, console.style, console.width);
 }
 
-void print_summary(const Console& console, const Survey& survey, std::size_t left_out) {
+void print_summary(const Console& console, const Survey& survey, const LeftOut& left_out) {
   const auto count = [](const auto& list, Grade grade) {
     return grouped(Survey::count(list, grade));
   };
-  if (left_out > 0)
-    console.err << fmt::format("{} good addresses are not shown; --all shows them\n",
-                               grouped(left_out));
+  if (left_out.good + left_out.others > 0)
+    console.err << fmt::format("not shown: {} good ones, {} others; --all shows them\n",
+                               grouped(left_out.good), grouped(left_out.others));
   std::string line =
       fmt::format("{} of {} bad, {} unknown (a time-out is unknown, never bad)",
                   count(survey.addresses, Grade::bad), grouped(survey.addresses.size()),
@@ -255,7 +264,7 @@ int check_ptr(const Console& console, const PtrCheck& order) {
   if (!servers) return fail_ptr(console, servers.error());
 
   const Survey found = survey(console, *plan, *servers, **resolver);
-  std::size_t left_out = 0;
+  LeftOut left_out;
   if (!print_for_machines(console, body_json(found, order.bad), "addresses", kAddressColumns)) {
     left_out = print_addresses(console, found, order);
     print_zones(console, found, order);

@@ -68,7 +68,7 @@ struct PtrCheck {
   std::vector<std::string> ranges;
   std::vector<std::string> servers;  ///< asked directly; none: the resolver, and who is delegated to
   bool bad = false;                  ///< only these rows
-  bool all = false;                  ///< of a large pool the good rows, too
+  bool all = false;                  ///< every row, of a large pool as well
 };
 int check_ptr(const Console& console, const PtrCheck& order);
 

@@ -49,7 +49,7 @@ bool has_whole_address(std::string_view host, const std::vector<std::string>& to
     padded += std::string(3 - octets.back().size(), '0') + octets.back();
   }
   const auto in_a_row = [&tokens](const std::vector<std::string>& wanted) {
-    return !std::ranges::search(tokens, wanted).empty();
+    return std::search(tokens.begin(), tokens.end(), wanted.begin(), wanted.end()) != tokens.end();
   };
   return in_a_row(octets) || in_a_row({octets.rbegin(), octets.rend()}) ||
          host.find(padded) != std::string_view::npos ||

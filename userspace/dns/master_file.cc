@@ -152,8 +152,8 @@ class Parser {
       if (auto taken = take(entry); !taken)
         return std::move(taken).error().in(std::to_string(entry.line));
     std::ranges::sort(file_.records);
-    const auto twice = std::ranges::unique(file_.records);
-    file_.records.erase(twice.begin(), twice.end());
+    file_.records.erase(std::unique(file_.records.begin(), file_.records.end()),
+                        file_.records.end());
     return std::move(file_);
   }
 

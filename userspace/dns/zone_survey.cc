@@ -97,7 +97,23 @@ void ask_name_servers(const std::string& zone, Asker& asker, NameServers& found)
   });
 }
 
+/// Why the name of a server led to no address; nothing: it did.
+std::optional<Finding> take_address(const std::string& name, RecordType type, const Reply& reply,
+                                    std::map<std::string, mw_addr>& addresses) {
+  if (!reply.message) return Finding{.reason = "its address: " + reply.silence};
+  const auto found = answers_about(*reply.message, end_of_aliases(*reply.message, name), type);
+  if (!found.empty()) {
+    addresses.emplace(name, found.front().address);
+    return std::nullopt;
+  }
+  const Rcode rcode = reply.message->rcode;
+  if (rcode != Rcode::no_error && rcode != Rcode::nx_domain)
+    return Finding{.reason = "its address: " + to_string(rcode)};
+  return Finding{.lame = true, .reason = "it has no address"};
+}
+
 /// The first IPv4 address of each, or else the first IPv6 one: this machine may have no IPv6.
+/// Returns why others have none.
 std::map<std::string, Finding> ask_addresses(const NameServers& name_servers, Asker& resolver,
                                              std::map<std::string, mw_addr>& addresses) {
   std::map<std::string, Finding> failures;
@@ -106,25 +122,12 @@ std::map<std::string, Finding> ask_addresses(const NameServers& name_servers, As
       failures.emplace(name, Finding{});
   Asker* const all[] = {&resolver};
   for (const RecordType type : {RecordType::a, RecordType::aaaa}) {
-    for (auto& [name, failure] : failures) {
-      if (addresses.contains(name)) continue;
-      resolver.ask(name, type, [&addresses, &name, &failure, type](const Reply& reply) {
-        if (!reply.message) {
-          failure = {.reason = "its address: " + reply.silence};
-          return;
-        }
-        const auto found =
-            answers_about(*reply.message, end_of_aliases(*reply.message, name), type);
-        if (!found.empty()) {
-          addresses.emplace(name, found.front().address);
-          return;
-        }
-        const Rcode rcode = reply.message->rcode;
-        const bool exists_not = rcode == Rcode::no_error || rcode == Rcode::nx_domain;
-        failure = {.lame = exists_not,
-                   .reason = exists_not ? "it has no address" : "its address: " + to_string(rcode)};
-      });
-    }
+    for (auto& entry : failures)
+      if (!addresses.contains(entry.first))
+        resolver.ask(entry.first, type, [&addresses, &entry, type](const Reply& reply) {
+          if (const auto failure = take_address(entry.first, type, reply, addresses))
+            entry.second = *failure;
+        });
     Asker::run(all);
   }
   return failures;
