@@ -207,6 +207,40 @@ named_start one $primary "$six"
 check "before the parent has its aliases they are good" ptr 0 check --servers $primary:$port
 check "all 80 of them" contains "0 of 80 bad, 0 unknown" "$said"
 
+# A root, the /24 that the LIR keeps, with the records that the zone file asks for, and a resolver
+# that knows the root only.
+resolver=127.0.0.4
+gw ip addr add $resolver/8 dev lo
+named_conf three $resolver
+sed -i 's/recursion no/recursion yes/' "$fixture_dir/three/named.conf"
+echo 'zone "." { type hint; file "hints"; };' >"$fixture_dir/three/zones"
+printf '. 60 NS ns1.example.net.\nns1.example.net. 60 A %s\n' $primary >"$fixture_dir/three/hints"
+authority='$TTL 60\n@ SOA ns1.example.net. h. 1 2 3 4 5\n@ NS ns1.example.net.\n'
+# shellcheck disable=SC2059 # it is a format
+{
+  printf "$authority" >"$fixture_dir/one/parent"
+  printf "${authority}example.net. NS ns1.example.net.\nns1.example.net. A $primary\n" >"$fixture_dir/one/root"
+}
+for name in "$zone" "$six"; do echo "$name. NS ns1.example.net." >>"$fixture_dir/one/root"; done
+sed -n '/^;\t/s/^;\t//p' "$out/64-26.$zone.zone" >>"$fixture_dir/one/parent"
+for name in ".:root" "$zone:parent"; do
+  echo "zone \"${name%%:*}\" { type primary; file \"${name#*:}\"; };" >>"$fixture_dir/one/zones"
+done
+cp "$out/named.conf.secondary" "$fixture_dir/two/zones"
+# The ports of this pool's servers are the usual ones.
+named_stop one
+named_start one $primary "$six"
+named_start two $secondary "$six"
+named_start three $resolver "$zone"
+config_write pool.networks='["198.51.100.64/26", "2001:db8:1:2::/124"]' pool.resolver="\"$resolver:$port\""
+check "once it has them, the world sees them through a resolver" ptr 0 check
+check "all 80, in their two zones" contains "0 of 80 bad, 0 unknown" "$said"
+check "the classless one by its own name" contains "64/26.$zone" "$said"
+check "what nobody delegated is bad" equal "not delegated (by the root)" "$(zone_text 203.0.113.0/24)"
+check "what the LIR has kept has no name" equal "missing PTR" "$(verdict_of 198.51.100.7 198.51.100.7)"
+named_stop two
+named_stop three
+
 # ---- nobody there, and many
 config_write pool.resolver='"127.0.0.3:5353"'
 check "a dead resolver: nothing can be judged, exit 1" ptr 1 check 198.51.100.0/24

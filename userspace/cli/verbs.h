@@ -66,9 +66,10 @@ int show_simulation(const Console& console, const SimulateOrder& order);
 /// Reverse DNS of the pool. No ranges: [pool] networks.
 struct PtrCheck {
   std::vector<std::string> ranges;
-  std::vector<std::string> servers;  ///< asked directly; none: the resolver, and who is delegated to
-  bool bad = false;                  ///< only these rows
-  bool all = false;                  ///< every row, of a large pool as well
+  std::vector<std::string>
+      servers;       ///< asked directly; none: the resolver, and who is delegated to
+  bool bad = false;  ///< only these rows
+  bool all = false;  ///< every row, of a large pool as well
 };
 int check_ptr(const Console& console, const PtrCheck& order);
 
