@@ -57,6 +57,7 @@ TEST_F(PtrCliTest, AddressesThatCannotBeMeantAreUsageErrors) {
   }
   EXPECT_EQ(2, run({"ptr", "check", "-"}, "").exit_code);
   EXPECT_EQ(2, run({"ptr", "check", "--servers", "1.2.3.4:0"}).exit_code);
+  EXPECT_EQ(2, zone({"--name-servers", "ns1.example.net,NS1.example.net."}).exit_code);
   EXPECT_EQ(2, zone({"--dry-run"}).exit_code) << "of what?";
 }
 

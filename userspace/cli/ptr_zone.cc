@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <ostream>
+#include <set>
 #include <sstream>
 
 #include "cli/body.h"
@@ -63,6 +64,10 @@ Result<Authority> authority_of(const Config& config, const PtrZone& order,
                                "' is no name server: write ns1.example.net or "
                                "ns1.example.net=192.0.2.53"};
   }
+  std::set<std::string> names;
+  for (const NameServer& server : authority.name_servers)
+    if (!names.insert(server.name).second)
+      return Error{EINVAL, "name servers: " + server.name + " is named twice"};
   if (given.size() < 2)
     return Error{ENOEXEC, std::string(given.empty() ? "no name servers" : "one name server only") +
                               ": a reverse zone needs at least two\nset [pool] name_servers = "
@@ -234,7 +239,7 @@ int write_files(const Console& console, std::vector<PtrFile> files, const PtrZon
     for (const PtrFile& each : files)
       console.out << printable(order.out + "/" + each.name) << ": " << each.state
                   << (each.serial ? fmt::format(", serial {}", *each.serial) : "") << '\n';
-  if (!console.globals.quiet)
+  if (!console.globals.quiet && !order.dry_run)
     console.err << "next: serve them on both servers, then mailweir ptr check --servers NS1,NS2\n";
   return kDone;
 }

@@ -200,13 +200,11 @@ ZoneVerdict& zone_named(std::vector<ZoneVerdict>& zones, const std::string& name
   return zones.back();
 }
 
-}  // namespace
-
-std::vector<ZoneVerdict> survey_zones(const std::vector<ReverseZone>& zones, Asker& resolver) {
-  const std::vector<Unit> units = units_of(zones);
+/// Judged where there is no more to ask; the others are in `name_servers`.
+std::vector<ZoneVerdict> found_zones(const std::vector<Unit>& units, Asker& resolver,
+                                     NameServers& name_servers) {
   const std::vector<Finding> findings = find_zones(units, resolver, false);
   std::vector<ZoneVerdict> verdicts;
-  NameServers name_servers;
   for (std::size_t i = 0; i < units.size(); ++i) {
     const auto& soa = findings[i].soa;
     if (soa && is_registry_zone(soa->owner) && findings[i].nx_domain) {
@@ -220,6 +218,14 @@ std::vector<ZoneVerdict> survey_zones(const std::vector<ReverseZone>& zones, Ask
       name_servers.emplace(soa->owner, std::nullopt);
     }
   }
+  return verdicts;
+}
+
+}  // namespace
+
+std::vector<ZoneVerdict> survey_zones(const std::vector<ReverseZone>& zones, Asker& resolver) {
+  NameServers name_servers;
+  std::vector<ZoneVerdict> verdicts = found_zones(units_of(zones), resolver, name_servers);
   for (const auto& [zone, names] : name_servers) ask_name_servers(zone, resolver, name_servers);
   Asker* const all[] = {&resolver};
   Asker::run(all);
