@@ -120,6 +120,9 @@ TEST_F(CliTest, HelpOfEveryVerbHasAnExample) {
                                                {"migrate"},
                                                {"replay"},
                                                {"simulate"},
+                                               {"ptr"},
+                                               {"ptr", "check"},
+                                               {"ptr", "zone"},
                                                {"version"}}) {
     std::vector<std::string> arguments = verb;
     arguments.emplace_back("--help");

@@ -293,6 +293,24 @@ TEST_F(ConfigRefusals, NamesAndPathsThatDoNotFit) {
       {"pool.ptr_pattern = \"nat\"",
        "4:20: error: [pool] ptr_pattern: 'nat' is no pattern of names such as nat-{d}.{domain}",
        "pool.ptr_pattern = \"{d}.{domain}\""},
+      {"pool.ptr_pattern = \"nat-{e}.{domain}\"",
+       "4:20: error: [pool] ptr_pattern: 'nat-{e}.{domain}' has {e}; there are {a} {b} {c} {d}, "
+       "{hex} and {domain}",
+       "pool.ptr_pattern = \"nat-{hex}.{domain}\""},
+      {"pool.ptr_pattern = \"nat-{d.{domain}\"",
+       "4:20: error: [pool] ptr_pattern: 'nat-{d.{domain}' has {d.{domain}; there are {a} {b} {c} "
+       "{d}, {hex} and {domain}",
+       "pool.ptr_pattern = \"nat-{c}-{d}.{domain}\""},
+      {"pool.ptr_pattern = \"nat-d}.{domain}\"",
+       "4:20: error: [pool] ptr_pattern: 'nat-d}.{domain}' has a '{' or '}' without the other",
+       "pool.ptr_pattern = \"{a}-{b}.{domain}\""},
+      {"pool.name_servers = [\"ns1.example.net=\", \"ns2.example.net\"]",
+       "4:22: error: [pool] name_servers: 'ns1.example.net=' has no address after its '='",
+       "pool.name_servers = [\"ns1.example.net=192.0.2.53\", \"ns2.example.net\"]"},
+      {"pool.name_servers = [\"ns1\", \"ns2.example.net\"]",
+       "4:22: error: [pool] name_servers: 'ns1' is no name server: write ns1.example.net or "
+       "ns1.example.net=192.0.2.53",
+       "pool.name_servers = [\"ns1.example.net\", \"ns2.example.net\"]"},
   });
 }
 

@@ -120,7 +120,9 @@ max_size = "1025KiB"
 networks = ["192.0.2.0/24"]
 domain = "example.net"
 ptr_pattern = "n{d}.{domain}"
-name_servers = ["ns1.example.net", "ns2.example.net"]
+ptr_pattern_ipv6 = "n{hex}.{domain}"
+name_servers = ["ns1.example.net", "ns2.example.net=192.0.2.54:5353"]
+delegated = ["192.0.0.0/16"]
 resolver = "[2001:db8::53]:5353"
 )";
 
@@ -184,7 +186,10 @@ void expect_outputs(const Config& c) {
   EXPECT_THAT(c.pool.networks, ElementsAre(prefix("192.0.2.0/24")));
   EXPECT_EQ(c.pool.domain, "example.net");
   EXPECT_EQ(c.pool.ptr_pattern, "n{d}.{domain}");
-  EXPECT_THAT(c.pool.name_servers, ElementsAre("ns1.example.net", "ns2.example.net"));
+  EXPECT_EQ(c.pool.ptr_pattern_ipv6, "n{hex}.{domain}");
+  EXPECT_THAT(c.pool.name_servers,
+              ElementsAre("ns1.example.net", "ns2.example.net=192.0.2.54:5353"));
+  EXPECT_THAT(c.pool.delegated, ElementsAre(prefix("192.0.0.0/16")));
   EXPECT_EQ(c.pool.resolver, "[2001:db8::53]:5353");
 }
 
@@ -278,22 +283,6 @@ TEST_F(ConfigTest, AProblemInALaterFileHasThatFilesPlace) {
   files_.write("conf.d/b.toml", "mode = \"observe\"\n");
   EXPECT_THAT(files_.lines(files_.load()),
               ElementsAre(HasSubstr("conf.d/a.toml:2:15: error: [smtp] watch: port 25 is judged")));
-}
-
-TEST_F(ConfigTest, FeaturesThatComeLaterSaySoWhenTheyAreSwitchedOn) {
-  const std::pair<std::string_view, std::string_view> on[] = {
-      {"pool.networks = [\"192.0.2.0/24\"]",
-       "4:17: warning: pool.networks has no effect in this version of mailweir: the public "
-       "addresses are not checked"},
-  };
-  for (const auto& [text, warning] : on) {
-    const Loaded loaded = files_.load(std::string(kRequired) + std::string(text));
-    EXPECT_TRUE(loaded.usable());
-    EXPECT_THAT(files_.lines(loaded), ElementsAre("mailweir.toml:" + std::string(warning)));
-  }
-  for (const auto off :
-       {"shield.ports = [25]", "log.enabled = true", "block.servers = 5", "pool.networks = []"})
-    EXPECT_THAT(lines_of(std::string(kRequired) + off), IsEmpty()) << off;
 }
 
 TEST_F(ConfigTest, AnAllowlistThatCoversAllClientsIsPointedOut) {

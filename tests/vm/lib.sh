@@ -15,7 +15,7 @@ needed=(qemu-system-x86_64 mmdebstrap busybox cpio depmod mke2fs dpkg-deb xz str
 # In the guest: what mailweir is linked against, what it calls, and what the stories use.
 guest_packages=(systemd systemd-sysv dbus udev kmod procps util-linux iproute2 iptables conntrack
   bpftool python3 jq strace libbpf1 libsqlite3-0 libmicrohttpd12 libcurl4 libtomlplusplus3
-  libspdlog1.10 libfmt9 libnetfilter-conntrack3 libpcap0.8 libsystemd0)
+  libspdlog1.10 libfmt9 libnetfilter-conntrack3 libpcap0.8 libc-ares2 libsystemd0)
 
 work='' vm_pid=''
 # All temporary files are under $work, and go when the script ends, however it ends.

@@ -42,6 +42,7 @@ class CommandLine {
   void add_allow();
   void add_before();
   void add_simulate();
+  void add_ptr();
   void add_daemon();
   void add_config();
   void add_change(CLI::App* verb, const char* what);
@@ -61,6 +62,8 @@ class CommandLine {
   ImportOrder import_;
   LogOrder log_;
   SimulateOrder simulate_;
+  PtrCheck ptr_check_;
+  PtrZone ptr_zone_;
   std::string mode_;
 };
 
@@ -79,6 +82,7 @@ CommandLine::CommandLine(const RunVerb& run) {
   add_allow();
   add_before();
   add_simulate();
+  add_ptr();
   add_daemon();
   add_config();
   app_.footer(
@@ -263,6 +267,40 @@ void CommandLine::add_simulate() {
   simulate->add_option("--score-proven", simulate_.score_proven, "Of proven mailers")
       ->option_text("X")
       ->check(CLI::PositiveNumber);
+}
+
+void CommandLine::add_ptr() {
+  CLI::App* ptr =
+      add(app_, "ptr", "Reverse DNS of the pool that the NAT uses", "ptr check --bad", nullptr);
+  ptr->require_subcommand(1);
+  const char* ranges = "198.51.100.0/24, FIRST-LAST; -: stdin (default: [pool])";
+  CLI::App* check = add(*ptr, "check", "A name for every address, and it leads back; zones served",
+                        "ptr check --servers 192.0.2.53,192.0.2.54",
+                        [this](const Console& console) { return check_ptr(console, ptr_check_); });
+  check->add_option("RANGE", ptr_check_.ranges, ranges)->option_text("...");
+  check->add_option("--servers", ptr_check_.servers, "Ask these directly, before the delegation")
+      ->option_text("NS,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  check->add_flag("--bad", ptr_check_.bad, "Only what is bad");
+  check->add_flag("--all", ptr_check_.all, "Every row, of more than 1,024 addresses as well");
+
+  CLI::App* zone = add(*ptr, "zone", "The zones as they should be, and all that belongs to them",
+                       "ptr zone --out /etc/bind/mailweir", [this](const Console& console) {
+                         return make_ptr_zone(console, ptr_zone_);
+                       });
+  zone->add_option("RANGE", ptr_zone_.ranges, ranges)->option_text("...");
+  zone->add_option("--out", ptr_zone_.out, "Write them there; else they are printed")
+      ->option_text("DIR");
+  zone->add_option("--diff", ptr_zone_.diff, "Compare with this zone; exit 1: differs")
+      ->option_text("FILE");
+  zone->add_flag("--ripe", ptr_zone_.ripe, "RIPE domain objects as well");
+  zone->add_option("--domain", ptr_zone_.domain, "In place of [pool] domain")->option_text("NAME");
+  zone->add_option("--name-servers", ptr_zone_.name_servers, "NAME or NAME=ADDRESS")
+      ->option_text("NS,...")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  zone->add_flag("--dry-run", ptr_zone_.dry_run, "Say what --out would write, change nothing");
 }
 
 void CommandLine::add_daemon() {

@@ -71,6 +71,27 @@ struct SimulateOrder {
 };
 int show_simulation(const Console& console, const SimulateOrder& order);
 
+/// Reverse DNS of the pool. No ranges: [pool] networks.
+struct PtrCheck {
+  std::vector<std::string> ranges;
+  std::vector<std::string>
+      servers;       ///< asked directly; none: the resolver, and who is delegated to
+  bool bad = false;  ///< only these rows
+  bool all = false;  ///< every row, of a large pool as well
+};
+int check_ptr(const Console& console, const PtrCheck& order);
+
+struct PtrZone {
+  std::vector<std::string> ranges;
+  std::string domain;                     ///< empty: as configured
+  std::vector<std::string> name_servers;  ///< none: as configured
+  std::string out;                        ///< a folder; empty: printed
+  std::string diff;                       ///< a zone file to compare with
+  bool ripe = false;
+  bool dry_run = false;
+};
+int make_ptr_zone(const Console& console, const PtrZone& order);
+
 int check_config(const Console& console);
 int show_config(const Console& console);
 int show_version(const Console& console);

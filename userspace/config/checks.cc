@@ -151,15 +151,11 @@ void check_shield(Draft& draft) {
                                      kMostShielded));
 }
 
-void check_later_features(Draft& draft) {
-  const Config& config = draft.config;
-  const auto later = [&draft](const std::string& key, bool in_use, std::string_view consequence) {
-    if (in_use)
-      draft.findings.warning(
-          draft.places.of({key}),
-          fmt::format("{} has no effect in this version of mailweir: {}", key, consequence));
-  };
-  later("pool.networks", !config.pool.networks.empty(), "the public addresses are not checked");
+void check_pool(Draft& draft) {
+  if (draft.config.pool.name_servers.size() == 1 && !draft.refused.contains("pool.name_servers"))
+    draft.findings.warning(draft.places.of({"pool.name_servers"}),
+                           "[pool] name_servers: one only; a reverse zone is delegated to at least "
+                           "two");
 }
 
 }  // namespace
@@ -186,7 +182,7 @@ void check(Draft& draft) {
   check_groups(draft);
   check_block(draft);
   check_allow(draft);
-  check_later_features(draft);
+  check_pool(draft);
   if (draft.config.interfaces.dead_man < kBusyController)
     draft.findings.warning(draft.places.of({"interfaces.dead_man"}),
                            "[interfaces] dead_man is below 10s: a controller that is busy for so "

@@ -122,7 +122,9 @@ struct Config {
     std::vector<Prefix> networks;
     std::string domain;
     std::string ptr_pattern = "nat-{d}.{domain}";
-    std::vector<std::string> name_servers;
+    std::string ptr_pattern_ipv6 = "nat-{hex}.{domain}";
+    std::vector<std::string> name_servers;  ///< NAME, or NAME=ADDRESS
+    std::vector<Prefix> delegated;  ///< what networks lie in, where that is more than themselves
     std::string resolver;
   } pool;
 };

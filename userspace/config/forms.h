@@ -134,6 +134,7 @@ struct Text {
 [[nodiscard]] Result<> check_socket(std::string_view text);
 [[nodiscard]] Result<> check_domain(std::string_view text);
 [[nodiscard]] Result<> check_resolver(std::string_view text);
+[[nodiscard]] Result<> check_name_server(std::string_view text);
 [[nodiscard]] Result<> check_pattern(std::string_view text);
 
 /// A list of such values. Reader and writer take it apart, since each element has its own place.

@@ -115,7 +115,11 @@ void visit_outputs(C& c, Visitor& visit) {
   visit.key("networks", c.pool.networks, ListOf<Network>{});
   visit.key("domain", c.pool.domain, domain);
   visit.key("ptr_pattern", c.pool.ptr_pattern, Text{"a pattern in quotes", check_pattern});
-  visit.key("name_servers", c.pool.name_servers, ListOf<Text>{domain});
+  visit.key("ptr_pattern_ipv6", c.pool.ptr_pattern_ipv6,
+            Text{"a pattern in quotes", check_pattern});
+  visit.key("name_servers", c.pool.name_servers,
+            ListOf<Text>{{"a server's name in quotes", check_name_server}});
+  visit.key("delegated", c.pool.delegated, ListOf<Network>{});
   visit.key("resolver", c.pool.resolver, Text{"an address in quotes", check_resolver});
 }
 

@@ -2,6 +2,7 @@
 // What names, paths and patterns may look like.
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include <spdlog/fmt/fmt.h>
@@ -106,10 +107,33 @@ Result<> check_resolver(std::string_view text) {
   return Ok{};
 }
 
+Result<> check_name_server(std::string_view text) {
+  const auto equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  if (name.find('.') == std::string_view::npos || !check_domain(name))
+    return unfit(text, "is no name server: write ns1.example.net or ns1.example.net=192.0.2.53");
+  if (equals == std::string_view::npos) return Ok{};
+  const std::string_view address = text.substr(equals + 1);
+  return address.empty() ? unfit(text, "has no address after its '='") : check_resolver(address);
+}
+
 Result<> check_pattern(std::string_view text) {
-  static const std::string allowed = std::string(kNameCharacters) + "_{}";
+  static const std::string allowed = std::string(kNameCharacters) + "{}";
+  constexpr std::string_view kWords[] = {"a", "b", "c", "d", "hex", "domain"};
   if (!only(text, allowed) || text.find('{') == std::string_view::npos)
     return unfit(text, "is no pattern of names such as nat-{d}.{domain}");
+  for (std::size_t at = text.find_first_of("{}"); at != std::string_view::npos;
+       at = text.find_first_of("{}", at)) {
+    const std::size_t close = text.find('}', at);
+    if (text[at] == '}' || close == std::string_view::npos)
+      return unfit(text, "has a '{' or '}' without the other");
+    const std::string_view word = text.substr(at + 1, close - at - 1);
+    if (std::find(std::begin(kWords), std::end(kWords), word) == std::end(kWords))
+      return unfit(text, fmt::format("has {{{}}}; there are {{a}} {{b}} {{c}} {{d}}, {{hex}} and "
+                                     "{{domain}}",
+                                     word));
+    at = close + 1;
+  }
   return Ok{};
 }
 
