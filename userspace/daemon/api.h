@@ -6,6 +6,7 @@
 
 #include "control/http.h"
 #include "daemon/controller.h"
+#include "daemon/sampler.h"
 #include "daemon/state.h"
 
 namespace mailweir {
@@ -16,9 +17,10 @@ class Api {
   using Reload = std::function<Result<std::vector<std::string>>()>;
 
   Api(Controller& controller, Datapath& datapath, const Clock& clock, DaemonState& state,
-      Reload reload)
+      Sampler& sampler, Reload reload)
       : controller_(controller),
         datapath_(datapath),
+        sampler_(sampler),
         clock_(clock),
         state_(state),
         reload_(std::move(reload)) {}
@@ -44,6 +46,7 @@ class Api {
 
   Controller& controller_;
   Datapath& datapath_;
+  Sampler& sampler_;
   const Clock& clock_;
   DaemonState& state_;
   Reload reload_;

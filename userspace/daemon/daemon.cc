@@ -22,6 +22,7 @@
 #include "daemon/controller.h"
 #include "daemon/loop.h"
 #include "daemon/mirror_worker.h"
+#include "daemon/sampler.h"
 #include "daemon/views.h"
 #include "datapath/interface.h"
 #include "datapath/kernel_datapath.h"
@@ -39,6 +40,7 @@ constexpr auto kPruneEvery = 24h;
 constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
 constexpr auto kSampleRatesEvery = 5s;
+constexpr auto kSampleSourcesEvery = 250ms;
 
 /// Tells of interfaces that come, go and are renamed. Invalid if the kernel refuses it: the timer
 /// looks all the same.
@@ -79,6 +81,7 @@ class Daemon {
   std::unique_ptr<KernelDatapath> datapath_;
   std::optional<Store> store_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<MirrorWorker> mirror_;
   UniqueFd link_watch_;
@@ -161,8 +164,10 @@ Result<> Daemon::start(Config config) {
     return Error{ENODEV, state_.attachments.empty()
                              ? "no interface matches [interfaces] inside; ip -br link lists them"
                              : state_.attachments.front().note};
-  api_ =
-      std::make_unique<Api>(*controller_, *datapath_, clock_, state_, [this] { return reload(); });
+  sampler_ = std::make_unique<Sampler>(*controller_, *datapath_, clock_);
+  if (auto taken = sampler_->take_all(); !taken) return taken;
+  api_ = std::make_unique<Api>(*controller_, *datapath_, clock_, state_, *sampler_,
+                               [this] { return reload(); });
   open_mirror(controller_->config());
   if (auto watched = watch(); !watched) return watched;
   ::sd_notify(0, "READY=1");
@@ -235,6 +240,7 @@ Result<> Daemon::watch() {
       loop.every(kCheckRecordEvery, [this] { controller_->check_record(); }),
       loop.every(kPruneEvery, [this] { controller_->prune(); }),
       loop.every(kCheckAttachedEvery, [this] { check_attached(); }),
+      loop.every(kSampleSourcesEvery, [this] { sampler_->step(); }),
       loop.every(kSampleRatesEvery,
                  [this] {
                    if (const auto counters = datapath_->counters())
