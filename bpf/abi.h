@@ -265,7 +265,7 @@ struct mw_source {
 	__u64 dropped; /* SYNs dropped by limit or brake, in fact */
 	__u64 watched;
 	__u64 contended; /* let through since the compare-and-swap kept failing */
-	__u64 pad;
+	__u64 bytes;	 /* to judged ports, from the network header on; not what a block dropped */
 	struct mw_slice slices[2];
 	__u64 refused[2][MW_SEEN_WORDS]; /* networks with an unproductive contact */
 	__u64 flow_words[MW_FLOW_SLOTS]; /* apart from the flows: a set of ways is one cache line */

@@ -211,6 +211,7 @@ static __always_inline struct ruling judge_syn(const struct question *q)
 	struct ruling ruling = {MW_RETRANSMIT, 0};
 	__u32 held_retries = 0, contact;
 
+	__sync_fetch_and_add(&q->src->bytes, q->pkt->bytes);
 	if (judge_retransmit(q, place, tag, &held_retries)) {
 		__sync_fetch_and_add(&q->src->retransmits, 1);
 		return ruling;
@@ -342,8 +343,10 @@ static __always_inline struct ruling judge_packet(const struct packet *pkt, __u3
 	if (block.verdict == MW_BLOCKED && !block.would)
 		return block;
 	if (!pkt->is_syn) {
-		if (q.src)
+		if (q.src) {
+			__sync_fetch_and_add(&q.src->bytes, pkt->bytes);
 			account_flow(&q);
+		}
 		return block.verdict == MW_BLOCKED ? block : (struct ruling){MW_FLOW, 0};
 	}
 	if (!q.now_ns)

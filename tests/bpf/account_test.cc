@@ -69,6 +69,48 @@ TEST_P(CounterTest, TheVerdictsAddUpToWhatWasSentToJudgedPorts) {
   EXPECT_EQ(evidence(8).limited + evidence(8).braked, evidence(8).dropped);
 }
 
+TEST_P(CounterTest, BytesToJudgedPortsAreCountedFromTheNetworkHeaderOn) {
+  Ruleset rules = default_rules();
+  rules.groups[0].limit = rate(1h, 2);
+  apply(rules);
+  std::uint64_t bytes = 0;
+  const auto counted = [&](const Packet& packet) {
+    (void)sent(packet);
+    bytes += packet.network_bytes();
+    EXPECT_EQ(bytes, evidence(7).bytes);
+  };
+  const Packet open = syn(7);
+  counted(open);
+  counted(open);  // a retransmission
+  Packet letter = flow(7).ack();
+  counted(letter.payload(1400));  // of a connection that nobody has seen begin
+  counted(flow(7).ack());
+  counted(syn(7));
+  EXPECT_EQ(drop("limited"), sent(syn(7)));
+  bytes += syn(7).network_bytes();
+  EXPECT_EQ(bytes, evidence(7).bytes) << "it came in, whatever became of it";
+
+  (void)sent(syn(7, 1, 465));
+  (void)sent(flow(7, 1, 443).ack());
+  EXPECT_EQ(bytes, evidence(7).bytes) << "other ports are not judged";
+  (void)sent(syn(8));
+  EXPECT_EQ(bytes, evidence(7).bytes) << "another source has its own";
+}
+
+TEST_P(CounterTest, WhatABlockDroppedIsInItsOwnCountAndNotAmongTheBytes) {
+  (void)sent(syn(7));
+  const std::uint64_t before = evidence(7).bytes;
+  block(path().key(7), 1h);
+  const Packet held = syn(7);
+  EXPECT_EQ(drop("blocked"), sent(held));
+  EXPECT_EQ(before, evidence(7).bytes);
+  EXPECT_EQ(held.network_bytes(), drops(path().key(7)).bytes);
+
+  advance(2h);
+  EXPECT_EQ(pass("passed"), sent(syn(7)));
+  EXPECT_EQ(before + held.network_bytes(), evidence(7).bytes) << "the block is over";
+}
+
 using EventTest = PathTest;
 INSTANTIATE_TEST_SUITE_P(, EventTest, ::testing::ValuesIn(plain_paths()), path_name);
 

@@ -51,6 +51,33 @@ TEST_F(SourcesTest, EverySourceIsReadExactlyOnceWhateverTheSizeOfABatch) {
   }
 }
 
+TEST_F(SourcesTest, InPiecesTooEverySourceIsReadExactlyOnce) {
+  constexpr std::uint32_t kSources = 6000;
+  for (std::uint32_t i = 0; i < kSources; ++i) send_syn(address(i * 151));
+  for (const std::uint32_t piece : {1U, 500U, 6000U}) {
+    std::set<std::string> met;
+    std::size_t visits = 0;
+    std::size_t pieces = 0;
+    std::optional<std::uint32_t> cursor;
+    do {
+      std::size_t here = 0;
+      const auto next =
+          datapath().some_sources(cursor, piece, [&](const mw_addr& key, const mw_source&) {
+            met.insert(to_string(key));
+            ++here;
+          });
+      ASSERT_TRUE(next) << next.error().message;
+      EXPECT_LE(here, std::max(piece, 64U)) << "a bucket is not cut";
+      visits += here;
+      ++pieces;
+      cursor = *next;
+    } while (cursor);
+    EXPECT_EQ(kSources, met.size());
+    EXPECT_EQ(kSources, visits);
+    EXPECT_GE(pieces, kSources / std::max(piece, 64U));
+  }
+}
+
 TEST_F(SourcesTest, AnEmptyTableIsReadAsEmpty) {
   int visits = 0;
   ASSERT_TRUE(datapath().each_source([&](const mw_addr&, const mw_source&) { ++visits; }));

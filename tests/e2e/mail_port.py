@@ -2,9 +2,11 @@
 """The two ends of a mail connection for the stories, as small as they can be.
 
 usage: mail_port.py serve                          greets on port 25 of every address it has
+       mail_port.py swallow                        the same, and takes all that is sent
        mail_port.py connect SOURCE SERVER [PORT]   0: was greeted within two seconds; 1: was not
        mail_port.py refused SOURCE SERVER[,...]    greeted and gone again, server by server
-       mail_port.py delivered SOURCE SERVER[,...]  greeted, and a message's worth of bytes taken"""
+       mail_port.py delivered SOURCE SERVER[,...]  greeted, and a message's worth of bytes taken
+       mail_port.py poured SOURCE SERVER BYTES     greeted, and so much taken in one connection"""
 
 import socket
 import socketserver
@@ -15,6 +17,13 @@ class Greeting(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(b"220 server.example.org ESMTP\r\n")
         self.request.recv(4096)
+
+
+class Swallowing(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"220 server.example.org ESMTP\r\n")
+        while self.request.recv(1 << 16):
+            pass
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -57,7 +66,18 @@ def delivered(source, servers):
     return say(source, servers, b"a line of a letter\r\n" * 50, 10)
 
 
+def poured(source, server, size):
+    with socket.create_connection((server, 25), 10, (source, 0)) as connection:
+        connection.recv(100)
+        connection.sendall(bytes(int(size)))
+        connection.shutdown(socket.SHUT_WR)
+        return 0 if connection.recv(100) == b"" else 1
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         Server(("::", 25), Greeting).serve_forever()
-    sys.exit({"connect": connect, "refused": refused, "delivered": delivered}[sys.argv[1]](*sys.argv[2:]))
+    if sys.argv[1] == "swallow":
+        Server(("::", 25), Swallowing).serve_forever()
+    verbs = {"connect": connect, "refused": refused, "delivered": delivered, "poured": poured}
+    sys.exit(verbs[sys.argv[1]](*sys.argv[2:]))

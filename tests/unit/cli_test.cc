@@ -77,6 +77,7 @@ TEST_F(CliTest, UsageErrorsHaveExitCode2WhateverTheParserCallsThem) {
                                                 {"--nosuchoption", "status"},
                                                 {"-o", "xml", "status"},
                                                 {"top", "--by", "colour"},
+                                                {"top", "--over", "5m"},
                                                 {"top", "-n", "-3"},
                                                 {"top", "-n", "x"},
                                                 {"why"},
@@ -172,7 +173,9 @@ json source_body() {
             {"score", 10.03},
             {"braked", 12},
             {"limited", 0}}},
-          {"total", {{"syns", 40}, {"dropped", 12}}},
+          {"total", {{"syns", 40}, {"dropped", 12}, {"bytes", 5200}}},
+          {"window",
+           {{"minutes", 10}, {"syns", 42}, {"bytes", 4000}, {"servers", 31}, {"dropped", 1915}}},
           {"dropped_packets", 1904},
           {"dropped_bytes", 114240},
           {"decision", decision("172.16.7.70", 4821)},
@@ -233,16 +236,30 @@ TEST_F(CliTest, WhyOfAnIPv6AddressSpeaksOfItsPrefix) {
   EXPECT_THAT(ran.out, HasSubstr("ip6tables -L MAILWEIR"));
 }
 
+json sources_body(const json& rows) {
+  return {
+      {"window_seconds", 600}, {"over_minutes", 10}, {"counted_seconds", 900}, {"sources", rows}};
+}
+
 TEST_F(CliTest, TopIsATableAndEveryMachineFormatHasTheSameRows) {
   json other = source_body();
   other["source"] = "172.16.0.25";
   other["state"] = "would_block";
-  serve({{"GET /v1/sources", ok({{"window_seconds", 600}, {"sources", {source_body(), other}}})}});
+  other["window"] = {{"minutes", 10},
+                     {"syns", 1'234'567},
+                     {"bytes", 5'000'000'000},
+                     {"servers", 1420},
+                     {"dropped", 0}};
+  serve({{"GET /v1/sources", ok(sources_body({source_body(), other}))}});
   const Ran ran = run({"top", "--by", "servers", "-n", "2"});
-  EXPECT_THAT(ran.out, HasSubstr("SOURCE       SYN/10m  DROPPED  SERVERS  NO MAIL  STATE        "
-                                 "LAST SEEN\n"
-                                 "172.16.7.70       40    1 916      ~32     87 %  blocked      "));
+  EXPECT_THAT(
+      ran.out,
+      HasSubstr("SOURCE       SYN/10m    BYTES  SERVERS  DROPPED  NO MAIL  STATE        LAST SEEN\n"
+                "172.16.7.70       42  3.9 KiB      ~31    1 915     87 %  blocked      "));
+  EXPECT_THAT(ran.out, HasSubstr("172.16.0.25   1 234k  4.7 GiB   ~1 420        0     87 %  "));
+  EXPECT_EQ("", ran.err);
   EXPECT_EQ("servers", requests().back().query.at("by"));
+  EXPECT_EQ("10", requests().back().query.at("over"));
   EXPECT_EQ("2", requests().back().query.at("limit"));
 
   const Ran lines = run({"top", "-o", "jsonl"});
@@ -250,14 +267,38 @@ TEST_F(CliTest, TopIsATableAndEveryMachineFormatHasTheSameRows) {
   std::string line;
   std::getline(each, line);
   EXPECT_EQ("172.16.7.70", json::parse(line)["source"]);
+  EXPECT_EQ(42, json::parse(line)["window"]["syns"]);
   const Ran csv = run({"top", "-o", "csv"});
   EXPECT_EQ(
       "source,state,mode,first_seen,last_seen,evidence_syns,evidence_networks,evidence_finished,"
       "evidence_no_message,evidence_score,evidence_braked,evidence_limited,total_syns,"
-      "total_dropped,dropped_packets,dropped_bytes\n"
+      "total_dropped,dropped_packets,dropped_bytes,total_bytes,window_minutes,window_syns,"
+      "window_bytes,window_servers,window_dropped\n"
       "172.16.7.70,blocked,block,2026-11-24T13:03:08Z,2026-11-24T13:03:11Z,40,32,8,7,10.03,12,0,40,"
-      "12,1904,114240\n",
+      "12,1904,114240,5200,10,42,4000,31,1915\n",
       csv.out.substr(0, csv.out.find("172.16.0.25")));
+}
+
+TEST_F(CliTest, TopSaysItsWindowAndHowLongTheDaemonHasCounted) {
+  json body = sources_body({source_body()});
+  body["over_minutes"] = 60;
+  serve({{"GET /v1/sources", ok(body)}});
+  const Ran ran = run({"top", "--by", "bytes", "--over", "60m"});
+  EXPECT_EQ(0, ran.exit_code);
+  EXPECT_THAT(ran.out, HasSubstr("SYN/60m"));
+  EXPECT_EQ("the daemon counts since 15m ago\n", ran.err);
+  EXPECT_EQ("bytes", requests().back().query.at("by"));
+  EXPECT_EQ("60", requests().back().query.at("over"));
+  EXPECT_EQ(body["sources"], json::parse(run({"top", "-o", "json"}).out)["sources"]);
+}
+
+TEST_F(CliTest, TopNamesTheWindowsAndOrdersThatItHas) {
+  const Ran window = run({"top", "--over", "5m"});
+  EXPECT_EQ(2, window.exit_code);
+  EXPECT_THAT(window.err, HasSubstr("1m,10m,60m"));
+  const Ran order = run({"top", "--by", "colour"});
+  EXPECT_EQ(2, order.exit_code);
+  EXPECT_THAT(order.err, HasSubstr("syn,bytes,servers,dropped"));
 }
 
 TEST_F(CliTest, BlocksAreSortedByAddressAndForeignTextIsHarmless) {

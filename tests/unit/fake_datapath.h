@@ -67,6 +67,16 @@ class FakeDatapath final : public Datapath {
     for (const auto& [key, source] : sources) visit(key, source);
     return Ok{};
   }
+  Result<std::optional<std::uint32_t>> some_sources(
+      std::optional<std::uint32_t> cursor, std::uint32_t most,
+      const std::function<void(const mw_addr&, const mw_source&)>& visit) override {
+    std::uint32_t at = 0;
+    for (const auto& [key, source] : sources) {
+      if (at >= cursor.value_or(0) + most) return std::optional<std::uint32_t>(at);
+      if (at++ >= cursor.value_or(0)) visit(key, source);
+    }
+    return std::optional<std::uint32_t>();
+  }
   Result<std::map<unsigned, mw_counters>> counters() override {
     return std::map<unsigned, mw_counters>{};
   }

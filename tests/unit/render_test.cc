@@ -63,6 +63,14 @@ TEST(RenderTest, BytesReadAsIptablesPrintsThem) {
   for (const auto& [bytes, text] : cases) EXPECT_EQ(text, bytes_text(bytes));
 }
 
+TEST(RenderTest, SizesHaveTheirUnit) {
+  const std::pair<std::uint64_t, const char*> cases[] = {
+      {0, "0 B"},           {1023, "1023 B"},       {1024, "1.0 KiB"},
+      {10136, "9.9 KiB"},   {10200, "10 KiB"},      {1047000, "1022 KiB"},
+      {1048064, "1.0 MiB"}, {123456789, "118 MiB"}, {1ULL << 50, "1.0 PiB"}};
+  for (const auto& [bytes, text] : cases) EXPECT_EQ(text, volume_text(bytes));
+}
+
 TEST(RenderTest, AShellTakesAWordAgain) {
   const std::pair<const char*, const char*> cases[] = {
       {"172.16.0.0/12", "172.16.0.0/12"}, {"--for", "--for"},     {"", "''"},

@@ -54,7 +54,7 @@ class CommandLine {
   Change change_;
   Verb verb_;
   bool is_daemon_ = false;
-  std::string by_ = "syn";
+  TopChoice top_;
   unsigned rows_ = 0;
   bool follow_ = false;
   std::string address_;
@@ -123,11 +123,14 @@ void CommandLine::add_look() {
   add(app_, "status", "What is attached, how much passes, what is blocked", "status", show_status);
 
   CLI::App* top = add(
-      app_, "top", "The sources that send most", "top --by servers -n 5",
-      [this](const Console& console) { return show_top(console, by_, rows_ == 0 ? 20 : rows_); });
-  top->add_option("--by", by_, "Order: syn (default), servers or dropped")
+      app_, "top", "The sources that send most", "top --by bytes --over 60m -n 5",
+      [this](const Console& console) { return show_top(console, top_, rows_ == 0 ? 20 : rows_); });
+  top->add_option("--by", top_.by, "syn (default), bytes, servers or dropped")
       ->option_text("WHAT")
-      ->check(CLI::IsMember({"syn", "servers", "dropped"}));
+      ->check(CLI::IsMember({"syn", "bytes", "servers", "dropped"}));
+  top->add_option("--over", top_.over, "The last 1m, 10m (default) or 60m")
+      ->option_text("TIME")
+      ->check(CLI::IsMember({"1m", "10m", "60m"}));
   top->add_option("-n", rows_, "Rows (default: 20)")
       ->option_text("N")
       ->check(CLI::Range(1, 100000));

@@ -32,6 +32,12 @@ const std::vector<CsvColumn> kSourceColumns = {
     {"total", "dropped"},
     {"dropped_packets"},
     {"dropped_bytes"},
+    {"total", "bytes"},
+    {"window", "minutes"},
+    {"window", "syns"},
+    {"window", "bytes"},
+    {"window", "servers"},
+    {"window", "dropped"},
 };
 const std::vector<CsvColumn> kDecisionColumns = {{"source"},
                                                  {"id"},
@@ -104,14 +110,32 @@ int follow_events(const Console& console, const Client& client, std::uint64_t af
   }
 }
 
+/// Seven columns are enough for what a flood counts.
+std::string short_count(std::uint64_t count) {
+  if (count < 1'000'000) return grouped(count);
+  return count < 1'000'000'000 ? grouped(count / 1000) + "k" : grouped(count / 1'000'000) + "M";
+}
+
+/// A daemon that is younger than the window knows less than was asked.
+void tell_short_count(const Console& console, const json& body) {
+  const std::chrono::seconds counted(number(field(body, "counted_seconds")));
+  if (!field(body, "counted_seconds").is_number() ||
+      counted >= std::chrono::minutes(number(field(body, "over_minutes"))))
+    return;
+  console.err << "the daemon counts since " << duration_text(counted) << " ago\n";
+}
+
 }  // namespace
 
-int show_top(const Console& console, const std::string& by, unsigned rows) {
+int show_top(const Console& console, const TopChoice& choice, unsigned rows) {
   const auto target = target_of(console);
   if (!target) return fail(console, target.error());
-  auto body =
-      body_of(Client(target->socket).get(fmt::format("/v1/sources?by={}&limit={}", by, rows)));
+  const std::string minutes = choice.over.substr(0, choice.over.size() - 1);
+  auto body = body_of(
+      Client(target->socket)
+          .get(fmt::format("/v1/sources?by={}&over={}&limit={}", choice.by, minutes, rows)));
   if (!body) return fail(console, body.error());
+  tell_short_count(console, *body);
   if (print_for_machines(console, *body, "sources", kSourceColumns)) return kDone;
 
   const json& sources = field(*body, "sources");
@@ -119,23 +143,23 @@ int show_top(const Console& console, const std::string& by, unsigned rows) {
     console.err << "no source has sent mail yet; mailweir status shows where it is attached\n";
     return kDone;
   }
-  const std::chrono::seconds window(number(field(*body, "window_seconds")));
   Table table({{"SOURCE"},
-               {"SYN/" + duration_text(window), true},
-               {"DROPPED", true},
+               {"SYN/" + choice.over, true},
+               {"BYTES", true},
                {"SERVERS", true},
+               {"DROPPED", true},
                {"NO MAIL", true},
                {"STATE"},
                {"LAST SEEN"}});
   for (const json& source : sources) {
-    const std::uint64_t dropped =
-        number(field(source, "total", "dropped")) + number(field(source, "dropped_packets"));
+    const json& window = field(source, "window");
     // Linear counting: an estimate, but for the few that it counts exactly.
-    const std::uint64_t servers = number(field(source, "evidence", "networks"));
-    table.add({text(field(source, "source")), grouped(number(field(source, "evidence", "syns"))),
-               grouped(dropped), (servers > 20 ? "~" : "") + grouped(servers),
-               no_mail_text(field(source, "evidence")), state_cell(text(field(source, "state"))),
-               ago(field(source, "last_seen"), console.now)});
+    const std::uint64_t servers = number(field(window, "servers"));
+    table.add(
+        {text(field(source, "source")), short_count(number(field(window, "syns"))),
+         volume_text(number(field(window, "bytes"))), (servers > 20 ? "~" : "") + grouped(servers),
+         short_count(number(field(window, "dropped"))), no_mail_text(field(source, "evidence")),
+         state_cell(text(field(source, "state"))), ago(field(source, "last_seen"), console.now)});
   }
   table.print(console.out, console.style, console.width);
   return kDone;

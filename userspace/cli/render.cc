@@ -4,6 +4,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
 #include <ostream>
 
 namespace mailweir {
@@ -88,6 +89,15 @@ std::string bytes_text(std::uint64_t bytes) {
   for (bytes = (bytes + 500) / 1000; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit)
     bytes = (bytes + 500) / 1000;
   return std::to_string(bytes) + kUnits[unit];
+}
+
+std::string volume_text(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  std::size_t unit = 0;
+  double size = static_cast<double>(bytes) / 1024;
+  for (; size >= 1023.5 && unit + 1 < kUnits.size(); ++unit) size /= 1024;
+  return fmt::format("{:.{}f} {}", size, size < 9.95 ? 1 : 0, kUnits[unit]);
 }
 
 std::string counted(std::uint64_t number, std::string_view noun) {

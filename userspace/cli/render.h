@@ -18,6 +18,8 @@ namespace mailweir {
 [[nodiscard]] std::string grouped(std::uint64_t number);  ///< "1 284"
 /// As iptables prints it: "912", "114K", "3M".
 [[nodiscard]] std::string bytes_text(std::uint64_t bytes);
+/// "912 B", "1.2 KiB", "123 MiB".
+[[nodiscard]] std::string volume_text(std::uint64_t bytes);
 /// "1 rule", "7 rules".
 [[nodiscard]] std::string counted(std::uint64_t number, std::string_view noun);
 

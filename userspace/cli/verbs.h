@@ -10,7 +10,12 @@
 namespace mailweir {
 
 int show_status(const Console& console);
-int show_top(const Console& console, const std::string& by, unsigned rows);
+/// What `top` is asked for; `over`: "1m", "10m" or "60m".
+struct TopChoice {
+  std::string by = "syn";
+  std::string over = "10m";
+};
+int show_top(const Console& console, const TopChoice& choice, unsigned rows);
 int show_why(const Console& console, const std::string& address);
 int show_blocks(const Console& console);
 /// The last `rows`, then, with `follow`, what comes.

@@ -254,45 +254,38 @@ HttpAnswer Api::simulate(const HttpRequest& request) {
 
 HttpAnswer Api::sources(const HttpRequest& request) {
   const auto wanted = request.query.find("by");
-  const std::string by = wanted == request.query.end() ? "syn" : wanted->second;
-  if (by != "syn" && by != "servers" && by != "dropped")
-    return http_error(400, "by=" + by + " is not known", "by: syn, servers, dropped");
+  const std::string word = wanted == request.query.end() ? "syn" : wanted->second;
+  const auto by = parse_order(word);
+  if (!by)
+    return http_error(400, "by=" + word + " is not known", "by: syn, bytes, servers, dropped");
+  const std::uint64_t minutes =
+      request.query.contains("over") ? number(request.query, "over").value_or(0) : 10;
+  if (std::ranges::find(kTrafficMinutes, minutes) == kTrafficMinutes.end())
+    return http_error(400, "over=" + request.query.at("over") + " is not kept",
+                      fmt::format("over: {} (minutes)", fmt::join(kTrafficMinutes, ", ")));
   const std::uint64_t limit =
       std::min<std::uint64_t>(number(request.query, "limit").value_or(20), 100'000);
 
+  if (auto taken = sampler_.take_all(); !taken) return http_error(500, taken.error().message);
   const Now now = clock_.now();
-  struct Row {
-    std::uint64_t rank;
-    mw_addr key;
-    mw_source source;
-  };
-  // A heap of the `limit` best: the table may have a million rows of 2.6 kB.
-  std::vector<Row> best;
-  const auto better = [](const Row& a, const Row& b) {
-    return a.rank != b.rank ? a.rank > b.rank : a.key < b.key;
-  };
-  const auto walked = datapath_.each_source([&](const mw_addr& key, const mw_source& source) {
-    const Evidence evidence = evidence_of(source, {}, {}, now);
-    std::uint64_t rank = by == "syn" ? evidence.syns : evidence.networks;
-    if (by == "dropped") {
-      const auto drops = datapath_.drops(key);
-      rank = source.dropped + (drops ? drops->packets : 0);
-    }
-    best.push_back({rank, key, source});
-    std::ranges::push_heap(best, better);
-    if (best.size() > limit) {
-      std::ranges::pop_heap(best, better);
-      best.pop_back();
-    }
-  });
-  if (!walked) return http_error(500, walked.error().message);
-  std::ranges::sort(best, better);
-
+  const TrafficBook& book = sampler_.book();
   json rows = json::array();
-  for (const Row& row : best)
-    rows.push_back(source_json(controller_, datapath_, row.key, row.source, now));
+  for (const auto& [key, traffic] :
+       book.top(*by, static_cast<std::uint32_t>(minutes), limit, now.boot)) {
+    // One that the table has forgotten may still be in the window.
+    const auto found = datapath_.source(key);
+    if (!found) return http_error(500, found.error().message);
+    json row = source_json(controller_, datapath_, key, found->value_or(mw_source{}), now);
+    row["window"] = traffic_json(traffic, static_cast<std::uint32_t>(minutes));
+    rows.push_back(std::move(row));
+  }
+  using std::chrono::seconds;
   return {
-      .body = {{"window_seconds", 2 * MW_SLICE_NS / 1'000'000'000}, {"sources", std::move(rows)}}};
+      .body = {{"window_seconds", 2 * MW_SLICE_NS / 1'000'000'000},
+               {"over_minutes", minutes},
+               {"counted_seconds", std::chrono::floor<seconds>(now.boot - book.since()).count()},
+               {"left_out", book.left_out()},
+               {"sources", std::move(rows)}}};
 }
 
 HttpAnswer Api::source(const std::string& text) {

@@ -6,6 +6,7 @@
 
 #include "control/http.h"
 #include "daemon/controller.h"
+#include "daemon/sampler.h"
 #include "daemon/state.h"
 #include "daemon/syn_log.h"
 
@@ -17,9 +18,10 @@ class Api {
   using Reload = std::function<Result<std::vector<std::string>>()>;
 
   Api(Controller& controller, Datapath& datapath, const Clock& clock, DaemonState& state,
-      SynLog& syn_log, Reload reload)
+      Sampler& sampler, SynLog& syn_log, Reload reload)
       : controller_(controller),
         datapath_(datapath),
+        sampler_(sampler),
         clock_(clock),
         state_(state),
         syn_log_(syn_log),
@@ -48,6 +50,7 @@ class Api {
 
   Controller& controller_;
   Datapath& datapath_;
+  Sampler& sampler_;
   const Clock& clock_;
   DaemonState& state_;
   SynLog& syn_log_;

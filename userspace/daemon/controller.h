@@ -104,6 +104,11 @@ class Controller {
   [[nodiscard]] std::string record_note() const;
 
   [[nodiscard]] std::vector<Decision> active() const;  ///< by number; would-blocks too
+  /// Those that are enforced.
+  void each_block(const std::function<void(const Decision&)>& visit) const {
+    for (const auto& [source, decision] : decisions_)
+      if (!decision.would) visit(decision);
+  }
   [[nodiscard]] const Decision* find_active(const mw_addr& key) const;
   [[nodiscard]] std::vector<Decision> history(const mw_addr& key) const;
   /// Of the record; what happened in the last minute may be missing.

@@ -22,6 +22,7 @@
 #include "daemon/controller.h"
 #include "daemon/loop.h"
 #include "daemon/mirror_worker.h"
+#include "daemon/sampler.h"
 #include "daemon/syn_log.h"
 #include "daemon/views.h"
 #include "datapath/interface.h"
@@ -40,6 +41,7 @@ constexpr auto kPruneEvery = 24h;
 constexpr auto kCheckAttachedEvery = 2s;
 constexpr auto kCheckMirrorEvery = 10s;
 constexpr auto kSampleRatesEvery = 5s;
+constexpr auto kSampleSourcesEvery = 250ms;
 
 /// Tells of interfaces that come, go and are renamed, and of their addresses. Invalid if the kernel
 /// refuses it: the timer looks all the same.
@@ -83,6 +85,7 @@ class Daemon {
   std::optional<Store> store_;
   std::unique_ptr<Controller> controller_;
   std::optional<SynLog> syn_log_;
+  std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<MirrorWorker> mirror_;
   UniqueFd link_watch_;
@@ -168,7 +171,9 @@ Result<> Daemon::start(Config config) {
                              : state_.attachments.front().note};
   syn_log_.emplace(*datapath_, clock_, controller_->journal());
   if (auto logs = syn_log_->configure(controller_->config()); !logs) return logs;
-  api_ = std::make_unique<Api>(*controller_, *datapath_, clock_, state_, *syn_log_,
+  sampler_ = std::make_unique<Sampler>(*controller_, *datapath_, clock_);
+  if (auto taken = sampler_->take_all(); !taken) return taken;
+  api_ = std::make_unique<Api>(*controller_, *datapath_, clock_, state_, *sampler_, *syn_log_,
                                [this] { return reload(); });
   open_mirror(controller_->config());
   if (auto watched = watch(); !watched) return watched;
@@ -259,6 +264,7 @@ Result<> Daemon::watch() {
       loop.every(kCheckRecordEvery, [this] { controller_->check_record(); }),
       loop.every(kPruneEvery, [this] { controller_->prune(); }),
       loop.every(kCheckAttachedEvery, [this] { check_attached(); }),
+      loop.every(kSampleSourcesEvery, [this] { sampler_->step(); }),
       loop.every(kSampleRatesEvery,
                  [this] {
                    if (const auto counters = datapath_->counters())

@@ -130,10 +130,19 @@ json source_json(const Controller& controller, Datapath& datapath, const mw_addr
             {"limited", source.limited},
             {"braked", source.braked},
             {"dropped", source.dropped},
-            {"watched", source.watched}}},
+            {"watched", source.watched},
+            {"bytes", source.bytes}}},
           {"dropped_packets", drops ? drops->packets : 0},
           {"dropped_bytes", drops ? drops->bytes : 0},
           {"contended", source.contended}};
+}
+
+json traffic_json(const Traffic& traffic, std::uint32_t minutes) {
+  return {{"minutes", minutes},
+          {"syns", traffic.syns},
+          {"bytes", traffic.bytes},
+          {"servers", traffic.servers},
+          {"dropped", traffic.dropped}};
 }
 
 json why_json(const Controller& controller, Datapath& datapath, const mw_addr& key,

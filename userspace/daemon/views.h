@@ -7,6 +7,7 @@
 
 #include "daemon/controller.h"
 #include "mirror/iptables.h"
+#include "policy/traffic.h"
 
 namespace mailweir {
 
@@ -14,6 +15,8 @@ namespace mailweir {
 [[nodiscard]] nlohmann::json decision_json(const Decision& decision, const Now& now);
 [[nodiscard]] nlohmann::json allow_json(const AllowView& entry);
 [[nodiscard]] nlohmann::json outcomes_json(const std::vector<Outcome>& outcomes, const Now& now);
+
+[[nodiscard]] nlohmann::json traffic_json(const Traffic& traffic, std::uint32_t minutes);
 
 /// What is known of one source; `state` and counts as `top` shows them.
 [[nodiscard]] nlohmann::json source_json(const Controller& controller, Datapath& datapath,

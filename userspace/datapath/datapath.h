@@ -85,6 +85,11 @@ class Datapath {
   /// A live table: an entry that moves meanwhile may be missed or met twice.
   [[nodiscard]] virtual Result<> each_source(
       const std::function<void(const mw_addr&, const mw_source&)>& visit) = 0;
+  /// The same in pieces of about `most` sources: begins at `cursor`, and returns where to go on;
+  /// nothing after the last piece.
+  [[nodiscard]] virtual Result<std::optional<std::uint32_t>> some_sources(
+      std::optional<std::uint32_t> cursor, std::uint32_t most,
+      const std::function<void(const mw_addr&, const mw_source&)>& visit) = 0;
   [[nodiscard]] virtual Result<std::map<unsigned, mw_counters>> counters() = 0;  ///< by ifindex
   [[nodiscard]] virtual Result<std::optional<mw_score>> score(const mw_addr& source) = 0;
   [[nodiscard]] virtual Result<> put_score(const mw_addr& source, const mw_score& score) = 0;

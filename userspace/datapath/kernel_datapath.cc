@@ -256,6 +256,12 @@ Result<> KernelDatapath::each_source(
   return impl_->sources.each(visit);
 }
 
+Result<std::optional<std::uint32_t>> KernelDatapath::some_sources(
+    std::optional<std::uint32_t> cursor, std::uint32_t most,
+    const std::function<void(const mw_addr&, const mw_source&)>& visit) {
+  return impl_->sources.some(cursor, most, visit);
+}
+
 Result<std::map<unsigned, mw_counters>> KernelDatapath::counters() {
   std::map<unsigned, mw_counters> found;
   for (const __u32 ifindex : impl_->counters.keys()) {

@@ -36,6 +36,9 @@ class KernelDatapath final : public Datapath {
   Result<> forget_drops(const mw_addr& source) override;
   Result<std::optional<mw_source>> source(const mw_addr& key) override;
   Result<> each_source(const std::function<void(const mw_addr&, const mw_source&)>& visit) override;
+  Result<std::optional<std::uint32_t>> some_sources(
+      std::optional<std::uint32_t> cursor, std::uint32_t most,
+      const std::function<void(const mw_addr&, const mw_source&)>& visit) override;
   Result<std::map<unsigned, mw_counters>> counters() override;
   Result<std::optional<mw_score>> score(const mw_addr& source) override;
   Result<> put_score(const mw_addr& source, const mw_score& score) override;

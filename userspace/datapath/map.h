@@ -64,33 +64,56 @@ class Map {
     return found;
   }
 
-  /// Batch by batch. A batch smaller than a bucket stops with ENOSPC: it is grown, and read again.
+  /// Batch by batch.
   [[nodiscard]] Result<> each(const std::function<void(const K&, const V&)>& visit,
                               std::uint32_t batch = 4096) const {
-    std::vector<K> keys;
-    std::vector<V> values;
-    __u32 cursor = 0;
-    __u32 next = 0;
-    for (bool first = true;;) {
-      keys.resize(batch);
-      values.resize(batch);
-      __u32 count = batch;
-      const int failed = bpf_map_lookup_batch(fd_, first ? nullptr : &cursor, &next, keys.data(),
-                                              values.data(), &count, nullptr);
-      const int cause = errno;
-      if (failed != 0 && cause == ENOSPC) {
-        batch *= 2;
-        continue;
-      }
-      if (failed != 0 && cause != ENOENT) return sys_error(cause, "read map " + name_);
-      for (__u32 i = 0; i < count; ++i) visit(keys[i], values[i]);
-      if (failed != 0) return Ok{};
-      cursor = next;
-      first = false;
-    }
+    Batch room(batch);
+    std::optional<std::uint32_t> cursor;
+    do {
+      auto next = read(cursor, room, visit);
+      if (!next) return std::move(next).error();
+      cursor = *next;
+    } while (cursor);
+    return Ok{};
+  }
+
+  /// About `most` entries from `cursor` on. Returns where to go on; nothing at the end.
+  [[nodiscard]] Result<std::optional<std::uint32_t>> some(
+      std::optional<std::uint32_t> cursor, std::uint32_t most,
+      const std::function<void(const K&, const V&)>& visit) const {
+    Batch room(most);
+    return read(cursor, room, visit);
   }
 
  private:
+  struct Batch {
+    explicit Batch(std::uint32_t size) : keys(size), values(size) {}
+    std::vector<K> keys;
+    std::vector<V> values;
+  };
+
+  /// A batch smaller than a bucket stops with ENOSPC: it is grown, and read again.
+  [[nodiscard]] Result<std::optional<std::uint32_t>> read(
+      std::optional<std::uint32_t> cursor, Batch& room,
+      const std::function<void(const K&, const V&)>& visit) const {
+    for (;;) {
+      __u32 from = cursor.value_or(0);
+      __u32 next = 0;
+      auto count = static_cast<__u32>(room.keys.size());
+      const int failed =
+          bpf_map_lookup_batch(fd_, cursor ? &from : nullptr, &next, room.keys.data(),
+                               room.values.data(), &count, nullptr);
+      const int cause = errno;
+      if (failed != 0 && cause == ENOSPC) {
+        room = Batch(static_cast<std::uint32_t>(room.keys.size()) * 2);
+        continue;
+      }
+      if (failed != 0 && cause != ENOENT) return sys_error(cause, "read map " + name_);
+      for (__u32 i = 0; i < count; ++i) visit(room.keys[i], room.values[i]);
+      return failed != 0 ? std::optional<std::uint32_t>() : std::optional<std::uint32_t>(next);
+    }
+  }
+
   Map(int fd, std::string name, std::uint32_t capacity)
       : fd_(fd), name_(std::move(name)), capacity_(capacity) {}
 

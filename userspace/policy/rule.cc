@@ -31,14 +31,20 @@ bool undone_by_person(const Decision& decision) {
 
 }  // namespace
 
-std::uint32_t estimate_networks(const mw_source& source) {
+std::uint32_t estimate_networks(const SeenBits& seen) {
   int zeros = 0;
-  for (std::size_t i = 0; i < std::size(source.slices[0].seen); ++i)
-    zeros += std::popcount(~(source.slices[0].seen[i] | source.slices[1].seen[i]));
+  for (const std::uint64_t word : seen) zeros += std::popcount(~word);
 
   constexpr double m = MW_SEEN_BITS;
   const double networks = zeros == 0 ? m * std::log(m) : -m * std::log(zeros / m);
   return static_cast<std::uint32_t>(std::lround(networks));
+}
+
+std::uint32_t estimate_networks(const mw_source& source) {
+  SeenBits seen{};
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    seen[i] = source.slices[0].seen[i] | source.slices[1].seen[i];
+  return estimate_networks(seen);
 }
 
 Evidence evidence_of(const mw_source& source, const mw_score& score, const Rule& rule,

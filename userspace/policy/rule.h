@@ -2,6 +2,7 @@
 // The automatic rule. Pure: what the kernel counted, the rule, and the time are arguments.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -33,8 +34,13 @@ struct Rule {
 /// How long earlier blocks weigh on the duration of the next.
 inline constexpr std::chrono::hours kEscalationMemory{30 * 24};
 
-/// Distinct networks from the union of both bitmaps, by linear counting (Whang, Vander-Zanden,
-/// Taylor, TODS 1990): n = -m ln(zero bits / m), m = 256. A full bitmap counts as m ln m.
+/// A bit for each hashed destination network, as in mw_slice.
+using SeenBits = std::array<std::uint64_t, MW_SEEN_WORDS>;
+
+/// Distinct networks from a bitmap, or from the union of a source's two, by linear counting (Whang,
+/// Vander-Zanden, Taylor, TODS 1990): n = -m ln(zero bits / m), m = 256. A full one counts as m ln
+/// m.
+[[nodiscard]] std::uint32_t estimate_networks(const SeenBits& seen);
 [[nodiscard]] std::uint32_t estimate_networks(const mw_source& source);
 
 /// What the slices say that are not older than the window of two at `now`, and what `score` says.
