@@ -379,13 +379,20 @@ TEST_F(ZeekLogTest, JsonMayHaveTimesAsTextAndTinyDurations) {
   EXPECT_EQ(drained.frames.back().time, kRecorded + 250ms + 8us);
 }
 
+TEST_F(ZeekLogTest, AConnectionThatStandsThereTwiceIsCountedOnce) {
+  const auto drained = drain(files_, table({{}, {}, {.client_port = "40001"}}) + table({{}}));
+  EXPECT_EQ(drained.error, "");
+  EXPECT_EQ(drained.frames.size(), 14U);
+  EXPECT_THAT(drained.notes, ElementsAre("it: 2 connections stand there twice: counted once"));
+}
+
 TEST_F(ZeekLogTest, ALogOfSeveralPartsEachWithItsHeaderIsRead) {
   std::string other(kHeader);
   const auto at = other.find("\tservice");
   other.erase(at, 8);  // #fields without it
-  std::string row = table_row({});
+  std::string row = table_row({.client_port = "40001"});
   row.erase(row.find("\tsmtp"), 5);
-  const auto drained = drain(files_, table({{}}) + other + row + table({{}}));
+  const auto drained = drain(files_, table({{}}) + other + row + table({{.client_port = "40002"}}));
   EXPECT_EQ(drained.error, "");
   EXPECT_EQ(drained.frames.size(), 21U);
   EXPECT_THAT(drained.notes, IsEmpty());
@@ -423,7 +430,7 @@ TEST_F(ZeekLogTest, LinesThatCannotBeReadAreCountedAndTheFirstIsNamed) {
   EXPECT_THAT(drain(files_, std::string(kHeader) + "1\t2\n" + table_row({})).notes,
               ElementsAre("it: 1 line could not be read (line 9: has 2 fields, not 20): left out"));
   EXPECT_THAT(
-      drain(files_, json_row({}) + "{\"ts\":\n[1]\n" + json_row({})).notes,
+      drain(files_, json_row({}) + "{\"ts\":\n[1]\n" + json_row({.client_port = "40001"})).notes,
       ElementsAre(HasSubstr("it: 2 lines could not be read (line 2: is not a JSON object")));
   EXPECT_THAT(drain(files_, json_row({}) + "{\"_path\":\"dns\"}\n").notes,
               ElementsAre("it: 1 line could not be read (line 2: is of Zeek's dns.log): left out"));

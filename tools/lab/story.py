@@ -19,7 +19,8 @@ LOG_SECONDS = 60
 SERVER = "198.18.1.25"
 FIRST, SECOND = "172.16.9.1", "172.16.9.2"
 WORM_PORT = 445
-POOL = "198.51.100.0/29"
+POOL = "198.51.100.96/29"
+WITH_PTR = 97
 ZONE = "100.51.198.in-addr.arpa"
 DOMAIN = "example.net"
 PRIMARY, SECONDARY = "127.0.0.1", "127.0.0.2"
@@ -32,8 +33,9 @@ file = "syslog"
 ports = [25, 135, 139, {WORM_PORT}]
 [pool]
 networks = ["{POOL}"]
+delegated = ["198.51.100.0/24"]
 domain = "{DOMAIN}"
-name_servers = ["ns1.{DOMAIN}", "ns2.{DOMAIN}"]
+name_servers = ["ns1.{DOMAIN}={PRIMARY}:{DNS_PORT}", "ns2.{DOMAIN}={SECONDARY}:{DNS_PORT}"]
 resolver = "{PRIMARY}:{DNS_PORT}"
 """
 
@@ -49,11 +51,15 @@ options {{
   directory "{directory}";
   listen-on port {port} {{ {address}; }};
   listen-on-v6 {{ none; }};
-  pid-file "{directory}/named.pid";
-  session-keyfile "{directory}/session.key";
+  query-source address {address};
+  transfer-source {address};
+  notify-source {address};
+  pid-file none;
+  session-keyfile none;
+  managed-keys-directory "{directory}";
   recursion no;
+  empty-zones-enable no;
   dnssec-validation no;
-  notify no;
 }};
 controls {{ }};
 {zones}
@@ -210,10 +216,15 @@ class Story:
         subprocess.run(["named-checkconf", str(config)], check=True, timeout=30)
         command = [*self.network.enter("gw"), "named", "-g", "-c", str(config)]
         self.servers[address] = self.owned.spawn(f"named-{address}", command)
-        probe = f"dig +short +time=1 +tries=1 -p {DNS_PORT} @{address} version.bind CH TXT"
-        answers = lambda: self.network.run("gw", probe, ok=(0, 9, 10)).strip()
-        if not wait_for(answers, 20, every=0.2):
-            raise LabError(f"named at {address} does not answer: see named-{address}.log")
+        if not wait_for(lambda: self.asked(address, f"{ZONE} SOA"), 30, every=0.2):
+            log = (self.directory / f"named-{address}.log").read_text(errors="replace")
+            raise LabError(f"named at {address} does not answer; its log ends:\n{log[-800:]}")
+
+    def asked(self, address, question):
+        """What the server answers; nothing if it does not."""
+        command = f"dig +short +time=1 +tries=1 -p {DNS_PORT} @{address} {question}"
+        said = self.network.run("gw", command, ok=(0, 9, 10))
+        return [line for line in said.splitlines() if not line.startswith(";")]
 
     def reverse_dns(self):
         self.say("PTR records of the NAT pool, on two name servers")
@@ -222,30 +233,39 @@ class Story:
             f"@ IN NS ns1.{DOMAIN}.\n"
         )
         old = self.directory / "old-zone"
-        old.write_text(empty + f"1 IN PTR nat-1.{DOMAIN}.\n")
-        forward = self.directory / "old-forward"
-        forward.write_text(empty + "ns1 IN A 127.0.0.1\nnat-1 IN A 198.51.100.1\n")
+        old.write_text(empty + f"{WITH_PTR} IN PTR nat-{WITH_PTR}.{DOMAIN}.\n")
+        forward = self.directory / "forward"
+        self.forward_head = empty + f"ns1 IN A {PRIMARY}\nns2 IN A {SECONDARY}\n"
+        forward.write_text(self.forward_head + f"nat-{WITH_PTR} IN A 198.51.100.{WITH_PTR}\n")
         zones = "".join(
             f'zone "{name}" {{ type primary; file "{path}"; }};\n'
             for name, path in ((ZONE, old), (DOMAIN, forward))
         )
         self.name_server(PRIMARY, zones)
-        servers = f"{PRIMARY}:{DNS_PORT},{SECONDARY}:{DNS_PORT}"
-        self.mailweir("ptr", "check", "--bad", "--servers", servers)
-        found = self.gateway.ask("ptr", "check", "--servers", servers)
-        bad = sum(row["verdict"] not in ("ok", "unknown") for row in found["addresses"])
-        self.check("ptr check finds the addresses without a PTR", bad == 7, bad)
+        one = f"{PRIMARY}:{DNS_PORT}"
+        servers = f"{one},{SECONDARY}:{DNS_PORT}"
+        self.mailweir("ptr", "check", "--bad", "--servers", one)
+        found = self.gateway.ask("ptr", "check", "--servers", one)["addresses"]
+        missing = [row["address"] for row in found if row["text"] == "missing PTR"]
+        self.check("ptr check finds the 7 addresses without a PTR", len(missing) == 7, len(missing))
 
         out = self.directory / "zones"
-        self.mailweir("ptr", "zone", "--out", out)
-        self.serve_written(out)
+        self.mailweir("ptr", "zone", "--out", out, "--ripe", "--diff", old)
+        self.serve_written(out, forward)
         self.mailweir("ptr", "check", "--servers", servers)
         command = self.gateway.command("ptr", "check", "--servers", servers)
         clean = subprocess.run([*self.network.enter("gw"), *command], capture_output=True)
         self.check("after that ptr check is clean", clean.returncode == 0, clean.returncode)
 
-    def serve_written(self, out):
-        raise NotImplementedError
+    def serve_written(self, out, forward):
+        """The primary with the zone as it was written, the secondary by transfer from it."""
+        zone_file = out / f"{ZONE}.zone"
+        self.show("named-checkzone", ZONE, zone_file)
+        self.show("cat", zone_file)
+        forward.write_text(self.forward_head + f"$INCLUDE {out}/{DOMAIN}.forward\n")
+        also = f'zone "{DOMAIN}" {{ type primary; file "{forward}"; }};\n'
+        self.name_server(PRIMARY, (out / "named.conf.primary").read_text() + also)
+        self.name_server(SECONDARY, (out / "named.conf.secondary").read_text())
 
     # ---- the end
 

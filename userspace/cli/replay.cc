@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <ostream>
+#include <random>
 
 #include "base/time_text.h"
 #include "cli/body.h"
@@ -30,13 +31,17 @@ const std::vector<CsvColumn> kReplayColumns = {
     {"source"},           {"recorded"},   {"verdict"}, {"blocked"},  {"syns_before_block"},
     {"seconds_to_block"}, {"syns"},       {"leaked"},  {"contacts"}, {"answered"},
     {"finished"},         {"no_message"}, {"score"},   {"braked"},   {"limited"},
-    {"dropped_packets"},  {"first_seen"}};
+    {"dropped_packets"},  {"first_seen"}, {"blocks"},  {"decided"},  {"waits_for"}};
 
 std::string verdict_of(const SourceReplay& source) {
   if (source.block) return "blocked";
   if (source.would) return "would_block";
-  if (source.braked > 0) return "braked";
-  return source.limited > 0 ? "limited" : "passed";
+  if (!source.waits_for.empty()) return "waiting";
+  // Of an allowed source, or in a group that observes, nothing is held.
+  const bool is_held = source.held > 0;
+  if (source.braked > 0) return is_held ? "braked" : "would_brake";
+  if (source.limited > 0) return is_held ? "limited" : "would_limit";
+  return "passed";
 }
 
 double seconds_to_block(const SourceReplay& source) {
@@ -74,6 +79,9 @@ json source_json(const SourceReplay& source, const Config& config) {
       {"limited", source.limited},
       {"dropped_packets", source.dropped},
       {"first_seen", rfc3339(source.first_seen)},
+      {"blocks", source.blocks},
+      {"decided", decision != nullptr ? json(rfc3339(decision->since)) : json()},
+      {"waits_for", source.waits_for.empty() ? json() : json(source.waits_for)},
       {"because",
        decision != nullptr && decision->evidence ? json(decision->evidence->sentence()) : json()}};
 }
@@ -92,6 +100,15 @@ std::vector<const SourceReplay*> in_order(const ReplayResult& result) {
   return order;
 }
 
+std::string words_of(std::string verdict) {
+  std::ranges::replace(verdict, '_', ' ');
+  return verdict;
+}
+
+std::size_t rows_of(const std::vector<const SourceReplay*>& order, const ReplayOrder& order_given) {
+  return order_given.all ? order.size() : std::min<std::size_t>(order.size(), 20);
+}
+
 void print_table(const Console& console, const std::vector<const SourceReplay*>& order,
                  const Config& config, const ReplayOrder& order_given) {
   const bool is_rewritten = !order_given.as.empty();
@@ -102,15 +119,15 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
   columns.push_back({"NO MAIL", true});
   columns.push_back({"SCORE", true});
   Table table(std::move(columns));
-  const std::size_t rows = order_given.all ? order.size() : std::min<std::size_t>(order.size(), 20);
+  const std::size_t rows = rows_of(order, order_given);
   for (std::size_t i = 0; i < rows; ++i) {
     const SourceReplay& source = *order[i];
     const std::string verdict = verdict_of(source);
     table.add(
         {name_of(source, config),
-         {verdict == "would_block" ? "would block" : verdict, source.block          ? Tone::bad
-                                                              : verdict == "passed" ? Tone::good
-                                                                                    : Tone::warn},
+         {words_of(verdict), source.block          ? Tone::bad
+                             : verdict == "passed" ? Tone::good
+                                                   : Tone::warn},
          source.block ? after_text(seconds_to_block(source)) : "-",
          grouped(source.syns),
          grouped(source.syns - source.held),
@@ -120,13 +137,20 @@ void print_table(const Console& console, const std::vector<const SourceReplay*>&
          score_text(source.score_256ths)});
   }
   table.print(console.out, console.style, console.width);
-  if (rows < order.size())
+  if (rows < order.size() && !console.globals.quiet)
     console.err << fmt::format("{} more sources; --all shows them\n", order.size() - rows);
 }
 
 /// Of each source that would have been blocked: when, and why.
-void print_sentences(const Console& console, const std::vector<const SourceReplay*>& order,
-                     const Config& config) {
+void print_sentences(const Console& console, std::vector<const SourceReplay*> order,
+                     const Config& config, std::size_t rows) {
+  order.resize(std::min(rows, order.size()));
+  for (const SourceReplay* source : order)
+    if (!source->block && !source->would && !source->waits_for.empty()) {
+      console.out << fmt::format("\n{} would not have been blocked, although its score says so\n",
+                                 name_of(*source, config));
+      print_labelled(console.out, "waits for", source->waits_for, console.width);
+    }
   const auto print_because = [&](const Evidence& evidence) {
     print_labelled(console.out, "because", evidence.sentence(), console.width);
   };
@@ -147,7 +171,7 @@ void print_sentences(const Console& console, const std::vector<const SourceRepla
 }
 
 void print_summary(const Console& console, const ReplayResult& result, const ReplayOrder& order,
-                   std::size_t shown) {
+                   std::size_t shown, std::uint64_t seed) {
   const double seconds = std::chrono::duration<double>(result.took).count();
   console.err << fmt::format(
       "{} frames, {} runs of the kernel program, in {:.1f} s ({} a second)\n",
@@ -159,12 +183,14 @@ void print_summary(const Console& console, const ReplayResult& result, const Rep
                 << " frames were too short for an Ethernet header\n";
   if (result.froze)
     console.err << "for a time most contacts went unanswered: taken for an outage, not scored\n";
-  if (shown == 0 && result.outside > 0)
+  if (result.outside > 0)
     console.err << fmt::format(
-        "{} packets came from sources that are not in [networks] inside; {}\n",
+        "{} packets came from sources that are not in [networks] inside, and were not judged{}\n",
         grouped(result.outside),
-        order.as.empty() ? "--as PREFIX, with a prefix that is, puts their senders there"
-                         : "nor is what --as gave them");
+        shown > 0          ? ""
+        : order.as.empty() ? "; --as PREFIX, with a prefix that is, puts their senders there"
+                           : "; nor is what --as gave them");
+  console.err << fmt::format("once more the same: --seed {}\n", seed);
 }
 
 /// The policy: of --config, of the file where the daemon's is, or the defaults for all sources.
@@ -197,6 +223,8 @@ Result<> may_write_picture(const std::string& path) {
   if (const fs::path folder = fs::path(path).parent_path();
       !folder.empty() && !fs::is_directory(folder, failed))
     return Error{0, "write " + path + ": there is no folder " + folder.string()};
+  // A pipe or a device has nothing to lose, and reading it would wait for ever.
+  if (!fs::is_regular_file(path, failed)) return Ok{};
   std::ifstream file(path);
   if (!file.is_open()) return Ok{};
   std::string start(4, '\0');
@@ -226,6 +254,8 @@ Result<ReplayOptions> options_of(Config policy, const ReplayOrder& order) {
   if (!order.seed.empty()) {
     options.seed = parse_seed(order.seed);
     if (!options.seed) return Error{EINVAL, "--seed " + order.seed + " is not a whole number"};
+  } else {
+    options.seed = std::random_device{}();
   }
   if (!order.plot.empty())
     if (auto may = may_write_picture(order.plot); !may) return std::move(may).error();
@@ -236,10 +266,11 @@ Result<ReplayOptions> options_of(Config policy, const ReplayOrder& order) {
     return Error{EINVAL, order.as +
                              " has no room for clients; give a shorter prefix, such as "
                              "172.16.0.0/12"};
-  if (!prefix->is_ipv4() && prefix->bits > 63)
-    return Error{EINVAL, order.as +
-                             " has no room: an IPv6 client is a /64; give a shorter prefix, such "
-                             "as 2001:db8::/32"};
+  if (const int client = options.config.networks.ipv6_prefix;
+      !prefix->is_ipv4() && prefix->bits >= client)
+    return Error{EINVAL, fmt::format("{} has no room: an IPv6 client is a /{}; give a shorter "
+                                     "prefix, such as 2001:db8::/32",
+                                     order.as, client)};
   options.as = *prefix;
   return options;
 }
@@ -264,6 +295,8 @@ int run_replay(const Console& console, const ReplayOrder& order) {
   std::vector<std::unique_ptr<FrameReader>> readers;
   bool knows_outcomes = true;
   std::string logs;  // of kernel LOG lines
+  std::size_t logs_in_all = 0;
+  const std::size_t readers_in_all = order.files.size();
   if (std::ranges::count(order.files, "-") > 1)
     return fail(console, {EINVAL, "- is given twice: there is one standard input"});
   for (const std::string& file : order.files) {
@@ -271,6 +304,7 @@ int run_replay(const Console& console, const ReplayOrder& order) {
     if (!reader) return fail_here(console, reader.error());
     if (!(*reader)->knows_outcomes()) {
       knows_outcomes = false;
+      ++logs_in_all;
       logs += (logs.empty() ? "" : ", ") + file;
     }
     readers.push_back(std::move(*reader));
@@ -289,6 +323,18 @@ int run_replay(const Console& console, const ReplayOrder& order) {
     notes.push_back(logs +
                     ": of log lines the outcome is unknown: contacts, gate, limit and brake "
                     "only; nobody can be blocked on their evidence");
+  if (!knows_outcomes && readers_in_all > logs_in_all)
+    notes.push_back(
+        "log lines beside recordings with outcomes: where both hold the same connections, the "
+        "log's "
+        "hide what came of them; replay them apart");
+  if (const auto waiting = std::ranges::count_if(
+          list, [](const SourceReplay* each) { return verdict_of(*each) == "waiting"; });
+      waiting > 0)
+    notes.push_back(
+        fmt::format("{} more are over the score and were not blocked (verdict waiting): "
+                    "the sentence of each, or waits_for in the JSON, says why",
+                    waiting));
   if (done->unjudged > 0)
     notes.push_back(
         fmt::format("{} packets could not be judged: their headers are cut off (capture "
@@ -307,6 +353,7 @@ int run_replay(const Console& console, const ReplayOrder& order) {
                     grouped(done->other_family), order.as));
   json body = {{"frames", done->frames},
                {"runs", done->runs},
+               {"seed", *options.seed},
                {"seconds", std::chrono::duration<double>(done->took).count()},
                {"first", done->first ? json(rfc3339(*done->first)) : json()},
                {"last", done->last ? json(rfc3339(*done->last)) : json()},
@@ -323,12 +370,12 @@ int run_replay(const Console& console, const ReplayOrder& order) {
       console.out << "nobody inside sent a SYN to a judged port\n";
     } else {
       print_table(console, list, options.config, order);
-      print_sentences(console, list, options.config);
+      print_sentences(console, list, options.config, rows_of(list, order));
     }
   }
   if (!console.globals.quiet) {
     for (const std::string& note : notes) console.err << note << '\n';
-    print_summary(console, *done, order, list.size());
+    print_summary(console, *done, order, list.size(), *options.seed);
   }
   if (!order.plot.empty()) {
     if (auto written = draw(order.plot, list, *done, options.config.block.score); !written)

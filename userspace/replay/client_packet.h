@@ -10,6 +10,7 @@ namespace mailweir {
 struct Endpoints {
   mw_addr client{}, server{};  ///< of the same address family
   std::uint16_t client_port = 0, server_port = 0;
+  bool operator==(const Endpoints&) const = default;
 };
 
 struct ClientPacket {

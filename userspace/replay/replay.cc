@@ -78,7 +78,9 @@ class Replay::Engine {
         datapath_(std::move(datapath)),
         controller_(judging(options.config), *datapath_, clock_, nullptr),
         timers_(controller_) {
-    if (options.as) rewriter_.emplace(*options.as, options.config.smtp.judge);
+    if (options.as)
+      rewriter_.emplace(*options.as, options.config.smtp.judge,
+                        options.config.networks.ipv6_prefix);
     controller_.when_ended([this](const Decision& ended) {
       if (!ended.would) noted(ended.source).dropped += ended.dropped_packets;
     });
@@ -177,8 +179,7 @@ void Replay::Engine::pass_time(BootTime until) {
   const BootTime quiet_since = clock_.now().boot;
   const unsigned swept_before = timers_.sweeps();
   while (timers_.next() < until) {
-    const bool is_told = !options_.with_timeline && timers_.sweeps() != swept_before &&
-                         datapath_->contacts_pending() == 0;
+    const bool is_told = timers_.sweeps() != swept_before && datapath_->contacts_pending() == 0;
     if (is_told || timers_.next() - quiet_since > kNothingOpen) {
       timers_.skip_to(until);
       break;
@@ -232,7 +233,15 @@ void Replay::Engine::note_outcome(const mw_event& event) {
 void Replay::Engine::note_score(const mw_addr& key) {
   SourceReplay& source = noted(key);
   if (source.block) return;
-  source.score_256ths = std::max(source.score_256ths, controller_.scoring().score(key).score);
+  const std::uint32_t score = controller_.scoring().score(key).score;
+  source.score_256ths = std::max(source.score_256ths, score);
+  if (source.would || score < options_.config.block.score * MW_SCORE_ONE) return;
+  const auto counted = datapath_->source(key);
+  if (!counted || !*counted) return;
+  // Below the gate nobody waits: that is the rule itself.
+  const Evidence evidence = controller_.evidence(key, **counted);
+  if (evidence.networks >= options_.config.block.servers)
+    source.waits_for = controller_.waits_for(key, evidence);
 }
 
 void Replay::Engine::note_decisions() {

@@ -39,8 +39,9 @@ struct SourceReplay {
   WallTime first_seen;
   std::optional<Decision> block;  ///< the first
   std::optional<Decision> would;  ///< a group's mode or the allowlist stood against it
-  std::uint64_t blocks = 0;
-  std::uint64_t braked = 0;  ///< SYNs
+  std::uint64_t blocks = 0;       ///< in all; they may have ended
+  std::string waits_for;          ///< why it was not blocked although its score said so
+  std::uint64_t braked = 0;       ///< SYNs
   std::uint64_t limited = 0;
   std::uint64_t dropped = 0;  ///< packets, by its blocks
 

@@ -74,6 +74,20 @@ std::optional<Places> find_tcp(const ReplayFrame& frame) {
   return places;
 }
 
+__extension__ using Wide = unsigned __int128;
+
+Wide wide(const mw_addr& addr) {
+  Wide number = 0;
+  for (const __u8 byte : addr.bytes) number = number << 8 | byte;
+  return number;
+}
+
+mw_addr narrow(Wide number) {
+  mw_addr addr{};
+  for (int byte = 15; byte >= 0; --byte, number >>= 8) addr.bytes[byte] = static_cast<__u8>(number);
+  return addr;
+}
+
 }  // namespace
 
 bool Rewriter::rewrite(ReplayFrame& frame) {
@@ -94,26 +108,21 @@ bool Rewriter::rewrite(ReplayFrame& frame) {
   return true;
 }
 
-/// An IPv6 client keeps its interface identifier: it is known by its /64.
+/// An IPv6 client keeps what lies below its prefix, such as the interface identifier.
 std::optional<mw_addr> Rewriter::place_of(const mw_addr& recorded) {
-  const std::size_t client_bytes = into_.is_ipv4() ? 16 : 8;
-  mw_addr client = recorded;
-  std::fill(client.bytes + client_bytes, client.bytes + 16, 0);
+  const mw_addr client = masked(recorded, client_bits_);
   auto found = places_.find(client);
   if (found == places_.end()) {
-    const std::size_t free_bits = client_bytes * 8 - into_.bits;
+    const int free_bits = client_bits_ - into_.bits;
     // The first address is the network's own.
-    std::uint64_t number = places_.size() + 1;
-    if (free_bits < 63 && number >= (std::uint64_t{1} << free_bits)) return std::nullopt;
-    mw_addr place = into_.addr;
-    for (std::size_t byte = client_bytes; number != 0; number >>= 8)
-      place.bytes[--byte] |= static_cast<__u8>(number);
+    const Wide number = places_.size() + 1;
+    if (free_bits < 63 && number >= (Wide{1} << free_bits)) return std::nullopt;
+    const mw_addr place = narrow(wide(into_.addr) | number << (128 - client_bits_));
     found = places_.emplace(client, place).first;
     origins_[place] = client;
   }
-  mw_addr place = found->second;
-  std::copy(recorded.bytes + client_bytes, recorded.bytes + 16, place.bytes + client_bytes);
-  return place;
+  const Wide below = client_bits_ == 128 ? 0 : wide(recorded) & (~Wide{0} >> client_bits_);
+  return narrow(wide(found->second) | below);
 }
 
 mw_addr Rewriter::recorded(const mw_addr& rewritten) const {

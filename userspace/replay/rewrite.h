@@ -14,8 +14,11 @@ namespace mailweir {
 
 class Rewriter {
  public:
-  Rewriter(const Prefix& into, const std::vector<std::uint16_t>& ports)
-      : into_(into), ports_(ports.begin(), ports.end()) {}
+  /// `ipv6_prefix`: how much of an IPv6 address is the client.
+  Rewriter(const Prefix& into, const std::vector<std::uint16_t>& ports, int ipv6_prefix)
+      : into_(into),
+        ports_(ports.begin(), ports.end()),
+        client_bits_(static_cast<std::uint8_t>(into.is_ipv4() ? 128 : ipv6_prefix)) {}
 
   /// Changes the source of a TCP packet to one of the ports; leaves all others, and those of the
   /// other address family. False: the prefix has no address left for another client.
@@ -30,6 +33,7 @@ class Rewriter {
 
   Prefix into_;
   std::set<std::uint16_t> ports_;
+  std::uint8_t client_bits_;
   std::uint64_t other_family_ = 0;
   std::map<mw_addr, mw_addr> places_;
   std::map<mw_addr, mw_addr> origins_;

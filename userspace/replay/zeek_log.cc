@@ -42,6 +42,7 @@ class ZeekLogReader final : public FrameReader {
   [[nodiscard]] Result<> meet(const LineReader& lines, std::string_view line);
   void keep(ReadRow& read);
   void write_notes(const LineReader& lines);
+  void drop_doubles();
 
   std::vector<std::uint16_t> mail_ports_;
   std::string name_;
@@ -55,6 +56,7 @@ class ZeekLogReader final : public FrameReader {
   std::uint64_t others_ = 0;
   std::uint64_t midstream_ = 0;
   std::uint64_t mended_ = 0;
+  std::uint64_t doubles_ = 0;
   std::uint64_t unreadable_ = 0;
   std::string first_unreadable_;
   bool is_cut_off_ = false;
@@ -75,6 +77,7 @@ Result<> ZeekLogReader::load(InputFile file) {
         0, name_ + ": no line of it is a connection of Zeek's conn.log; " + first_unreadable_};
   if (rows_ == 0) return Error{0, name_ + ": a Zeek log without a row"};
   std::ranges::stable_sort(connections_, {}, &Connection::start);
+  drop_doubles();
   write_notes(lines);
   return Ok{};
 }
@@ -114,6 +117,27 @@ void ZeekLogReader::keep(ReadRow& read) {
   connections_.push_back(read.connection);
 }
 
+/// Two sensors, or a row that stands before and after a rotation: of one connection the fuller row.
+/// A second one would be another connection to its server, and hide what came of the first.
+void ZeekLogReader::drop_doubles() {
+  const auto is_same = [](const Connection& a, const Connection& b) {
+    return a.start == b.start && a.ends == b.ends;
+  };
+  std::vector<Connection> kept;
+  for (const Connection& each : connections_) {
+    const auto same = std::find_if(kept.rbegin(), kept.rend(), [&](const Connection& before) {
+      return before.start != each.start || is_same(before, each);
+    });
+    if (same == kept.rend() || !is_same(*same, each)) {
+      kept.push_back(each);
+      continue;
+    }
+    ++doubles_;
+    if (each.sent_bytes > same->sent_bytes) *same = each;
+  }
+  connections_ = std::move(kept);
+}
+
 void ZeekLogReader::write_notes(const LineReader& lines) {
   notes_ = lines.file().notes();
   const auto note = [&](std::uint64_t number, std::string_view singular, std::string_view plural,
@@ -126,6 +150,7 @@ void ZeekLogReader::write_notes(const LineReader& lines) {
   note(others_, "connection is", "connections are",
        " not TCP to a mail port (" + ports + "): left out");
   note(midstream_, "connection was", "connections were", " not seen from the beginning: left out");
+  note(doubles_, "connection stands", "connections stand", " there twice: counted once");
   note(unreadable_, "line", "lines", " could not be read (" + first_unreadable_ + "): left out");
   note(mended_, "connection counts", "connections count",
        " more bytes than its packets can have carried: taken as what they can");
