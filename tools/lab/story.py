@@ -228,6 +228,8 @@ class Story:
 
     def reverse_dns(self):
         self.say("PTR records of the NAT pool, on two name servers")
+        # named listens on addresses that an interface has.
+        self.network.run("gw", f"ip addr add {SECONDARY}/8 dev lo")
         empty = (
             f"$TTL 60\n@ IN SOA ns1.{DOMAIN}. hostmaster.{DOMAIN}. 2020112511 21600 3600 3600000 60\n"
             f"@ IN NS ns1.{DOMAIN}.\n"
