@@ -148,7 +148,8 @@ Object UpgradeTest::pin_older() {
   std::memcpy(settings.data(), &now.hash_seed, kMoved);
   const std::uint64_t hash = 4711;
   std::memcpy(settings.data() + kMoved, &hash, sizeof(hash));
-  std::memcpy(settings.data() + kMoved + 16, &now.log_until_ns, sizeof(now) - kMoved - sizeof(__u64));
+  std::memcpy(settings.data() + kMoved + 16, &now.log_until_ns,
+              sizeof(now) - kMoved - sizeof(__u64));
   put(fd("settings"), __u32{0}, settings);
 
   bpf_link_create_opts opts{};

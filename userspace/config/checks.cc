@@ -146,9 +146,9 @@ constexpr std::size_t kMostShielded = 15;
 void check_shield(Draft& draft) {
   const std::size_t ports = draft.config.shield.ports.size();
   if (ports > kMostShielded)
-    draft.findings.error(draft.places.of({"shield.ports"}),
-                         fmt::format("[shield] ports: {} ports, at most {} are possible", ports,
-                                     kMostShielded));
+    draft.findings.error(
+        draft.places.of({"shield.ports"}),
+        fmt::format("[shield] ports: {} ports, at most {} are possible", ports, kMostShielded));
 }
 
 void check_pool(Draft& draft) {
