@@ -38,7 +38,6 @@ for tool in iptables ip6tables; do
 done
 check "nothing is logged before it is asked for" greeted "$client4" "$server4"
 check "not a line" not grep -qs . "$log_file"
-dmesg -C
 check "on" mw log on --for 30m
 check "a connection by IPv4" greeted "$client4" "$server4"
 check "and by IPv6" greeted "$client6" "$server6"
