@@ -6,7 +6,7 @@
 # kernel is a success. All is emulated, so that it is the same on every machine, with KVM or without.
 # shellcheck source=tests/vm/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-VM_SECONDS=${VM_SECONDS:-900}
+VM_SECONDS=${VM_SECONDS:-1500}
 
 # boot TEST: the guest's serial line in $work/serial, and on standard output.
 boot() {
