@@ -55,7 +55,7 @@ enum mw_scope_flags {
 	MW_SCOPE_INSIDE = 1 << 0,
 	MW_SCOPE_ALLOWED = 1 << 1, /* counted, never dropped */
 	MW_SCOPE_SERVER = 1 << 2,  /* as a destination: never judged */
-	MW_SCOPE_EXPOSED = 1 << 3, /* as a destination: not shielded */
+	MW_SCOPE_EXPOSED = 1 << 3, /* on either side: not shielded */
 };
 
 /* Value of `hosts` and `networks`: the union of all that covers the address. */

@@ -384,6 +384,8 @@ static __always_inline struct ruling judge_shield(const struct packet *pkt)
 		return (struct ruling){MW_NOT_OURS, 0};
 	q.now_ns = now_boot_ns(q.set);
 	q.scope = find_scope(&pkt->src);
+	if (q.scope.flags & MW_SCOPE_EXPOSED)
+		return (struct ruling){MW_NOT_OURS, 0};
 	return (struct ruling){MW_SHIELDED, is_exempt(&q)};
 }
 

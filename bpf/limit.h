@@ -13,6 +13,7 @@
 #endif
 
 #define MW_CAS_TRIES 4
+#define MW_QUOTA_BITS 24
 
 enum mw_taken {
 	MW_TAKEN,
@@ -61,9 +62,18 @@ MW_INLINE void mw_rate_give_back(__u64 *tat_ns, const struct mw_rate *rate, __u3
 	}
 }
 
+/* Is there an event left to take? */
+MW_INLINE int mw_quota_has(const __u64 *word, const struct mw_quota *quota, __u64 now_ns)
+{
+	__u64 seen = *(const volatile __u64 *)word;
+	__u64 start_ns = seen >> MW_QUOTA_BITS << 20;
+
+	return !seen || (__s64)(now_ns - start_ns) >= (__s64)quota->window_ns ||
+	       (seen & ((1U << MW_QUOTA_BITS) - 1)) < quota->events;
+}
+
 /* Takes one event of the quota from the word: window start in 2^20 ns:40 | events taken:24. Exact
  * over any number of CPUs; who lost to them MW_CAS_TRIES times gets nothing. */
-#define MW_QUOTA_BITS 24
 MW_INLINE int mw_quota_take(__u64 *word, const struct mw_quota *quota, __u64 now_ns)
 {
 	for (int i = 0; i < MW_CAS_TRIES; i++) {

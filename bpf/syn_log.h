@@ -53,8 +53,11 @@ static __always_inline int sample_syn(const struct packet *pkt)
 		if (!entry)
 			return 0;
 	}
-	if (mw_quota_take(&entry->window, &set->log_limit, now_ns) &&
-	    mw_quota_take(&log_window, &set->log_total, now_ns))
+	/* Who is over its own limit takes nothing from all; who finds that of all used up keeps its
+	 * own, so that a flood of sources has its lines in every window. */
+	if (mw_quota_has(&entry->window, &set->log_limit, now_ns) &&
+	    mw_quota_take(&log_window, &set->log_total, now_ns) &&
+	    mw_quota_take(&entry->window, &set->log_limit, now_ns))
 		return 1;
 	__sync_fetch_and_add(&entry->suppressed, 1);
 	counts = find_log_counts();
@@ -68,11 +71,14 @@ static __always_inline void log_syn(const struct headers *h, __u32 ifindex)
 	struct mw_log_counts *counts = find_log_counts();
 	struct mw_logged_syn *record;
 
-	record = bpf_ringbuf_reserve(&syn_log, sizeof(*record), 0);
-	if (counts)
-		__sync_fetch_and_add(record ? &counts->lines : &counts->lost, 1);
-	if (!record)
+	if (!counts)
 		return;
+	record = bpf_ringbuf_reserve(&syn_log, sizeof(*record), 0);
+	/* At once: the verifier of 6.1 does not follow the pointer through anything in between. */
+	if (!record) {
+		__sync_fetch_and_add(&counts->lost, 1);
+		return;
+	}
 	__builtin_memset(record, 0, sizeof(*record));
 	record->time_ns = bpf_ktime_get_boot_ns();
 	record->ifindex = ifindex;
@@ -88,6 +94,7 @@ static __always_inline void log_syn(const struct headers *h, __u32 ifindex)
 	}
 	__builtin_memcpy(record->tcp, h->tcp, MW_TCP_BYTES);
 	bpf_ringbuf_submit(record, 0);
+	__sync_fetch_and_add(&counts->lines, 1);
 }
 
 #endif

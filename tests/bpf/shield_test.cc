@@ -55,7 +55,14 @@ TEST_P(ShieldTest, AClientWithAServerOfItsOwnIsExempt) {
   EXPECT_EQ(uncounted(), sent(toward(7, 8, 445).syn()));
   EXPECT_EQ(pass("passed"), sent(toward(7, 8, 25).syn()));
   EXPECT_EQ(drop("shielded"), sent(toward(7, 9, 445).syn())) << "another client";
-  EXPECT_EQ(drop("shielded"), sent(toward(8, 9, 445).syn())) << "the other direction";
+  EXPECT_EQ(drop("shielded"), sent(toward(9, 7, 445).syn())) << "other clients";
+}
+
+TEST_P(ShieldTest, WhoIsExemptMayConnect) {
+  rules_.hosts[path().key(8)] = {MW_SCOPE_INSIDE | MW_SCOPE_EXPOSED, 0};
+  apply(rules_);
+  EXPECT_EQ(uncounted(), sent(toward(8, 9, 445).syn()));
+  EXPECT_EQ(drop("shielded"), sent(toward(9, 7, 445).syn()));
 }
 
 TEST_P(ShieldTest, TheAllowlistBeatsIt) {

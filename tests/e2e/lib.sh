@@ -225,7 +225,9 @@ syns_at() {
 mounts_up() {
   (exec unshare --mount sleep infinity) &
   mounts_pid=$!
-  wait_for "[[ \$(readlink /proc/$mounts_pid/ns/mnt) != \$(readlink /proc/self/ns/mnt) ]]" 5 ||
+  # Once it sleeps, its mounts are its own.
+  wait_for "[[ \$(readlink /proc/$mounts_pid/ns/mnt) != \$(readlink /proc/self/ns/mnt) &&
+    \$(cat /proc/$mounts_pid/comm) == sleep ]]" 5 ||
     die "no mount namespace"
 }
 

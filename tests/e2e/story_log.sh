@@ -33,11 +33,11 @@ server_start
 
 all_netns=$(cat /proc/sys/net/netfilter/nf_log_all_netns) || skip "this kernel has no LOG target"
 echo 1 >/proc/sys/net/netfilter/nf_log_all_netns
+check "nothing is logged before it is asked for" greeted "$client4" "$server4"
+check "not a line" not grep -qs . "$log_file"
 for tool in iptables ip6tables; do
   gw "$tool" -w 5 -t raw -A PREROUTING -i "$inside_if" -p tcp --syn --dport 25 -j LOG --log-prefix "$mark "
 done
-check "nothing is logged before it is asked for" greeted "$client4" "$server4"
-check "not a line" not grep -qs . "$log_file"
 check "on" mw log on --for 30m
 check "a connection by IPv4" greeted "$client4" "$server4"
 check "and by IPv6" greeted "$client6" "$server6"
@@ -59,14 +59,14 @@ check "replay reads it" equal "$(lines)" "$(mw replay "$log_file" -o json 2>/dev
 
 check "a source has five lines a minute" equal 50 "$(syns 50 172.16.9.9 "$server4")"
 check "and no more" wait_for "(( \$(grep -c 'SRC=172.16.9.9 DST' '$log_file') == 5 ))" 5
-check "the rest is told in one line" wait_for "grep -q 'MAILWEIR-SUPPRESSED SRC=172.16.9.9 N=45 SECONDS=10' '$log_file'" 15
+check "the rest is told in one line" wait_for "grep -qE 'MAILWEIR-SUPPRESSED SRC=172.16.9.9 N=45 SECONDS=[0-9]+' '$log_file'" 15
 before=$(lines)
 started=$EPOCHREALTIME
 flooded=$(syns 100000 172.16.64.0/18 198.18.0.0/16 --rate max)
 took=$(awk "BEGIN { print int($EPOCHREALTIME - $started) + 2 }")
 check "a flood of many sources" equal 100000 "$flooded"
 check "is limited in total: 500 a second" at_most $((500 * took)) $(($(lines) - before))
-check "and lines there are" at_least 100 $(($(lines) - before))
+check "and lines there are, in every second of it" at_least $((300 * (took - 2))) $(($(lines) - before))
 check "what was suppressed is counted" wait_for "(( \$(mw_json .log.suppressed status) > 90000 ))" 10
 
 # ---- one source; its end

@@ -90,6 +90,15 @@ check "its rule counts" at_least 1 "$(rule_packets SHIELD_445)"
 check "the client with a server of its own is reached" reached srv 198.18.0.2 "$served" 25
 check "mail out goes on, and is answered" reached cli "$other4" 198.18.1.25 445
 
+# ---- the allowlist beats it, in the program and in the rules
+check "a client is allowed" mw allow add "$client4" --reason "test"
+check "its rules follow" wait_for "tool4 -S MAILWEIR_SHIELD | grep -q -- '-s $client4'" 20
+check "it reaches another client on a worm port" reached cli "$client4" 172.17.0.70 445
+check "and others do not" not reached cli "$other4" 172.17.0.70 445
+check "not allowed any more" mw allow remove "$client4"
+check "its rules go" wait_for "! tool4 -S MAILWEIR_SHIELD | grep -q -- '-s $client4'" 20
+check "it does not reach it" not reached cli "$client4" 172.17.0.70 445
+
 # ---- what comes behind a port forwarding
 gw "iptables-$backend" -w 5 -t nat -A PREROUTING -i "$outside_if" -p tcp --dport 2525 -j DNAT --to-destination "$served:25"
 check "a port forwarding to it works" reached srv 198.18.0.2 198.18.0.1 2525
@@ -103,8 +112,11 @@ check "they are the kernel's own" equal "$counted" "$(rule_packets SMTP_Blocked_
 tool4 -F MAILWEIR_SHIELD
 check "a chain that was emptied is filled again" wait_for "tool4 -S MAILWEIR_SHIELD | grep -q SHIELD_445" 20
 check "and it is said" log_says "shield repaired="
+check "from outside again" not reached srv 198.18.0.2 "$client4" 25
+counted=$(rule_packets SMTP_Blocked_to_local)
 tool4 -I FORWARD 1 -s 192.0.2.1 -j ACCEPT
 check "a jump that was pushed down comes up again" wait_for "[[ \$(jump_place) == 2 ]]" 20
+check "and the counters stay" equal "$counted" "$(rule_packets SMTP_Blocked_to_local)"
 daemon_stop
 check "the rules outlive the daemon" tool4 -S MAILWEIR_SHIELD
 check "so does the program" not reached cli "$client4" 172.17.0.70 445

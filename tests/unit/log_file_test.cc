@@ -62,14 +62,25 @@ TEST_F(LogFileTest, AFolderThatIsMissingAltogetherIsAClearError) {
   EXPECT_FALSE(LogFile(files_.path(""), {7 * 24h, 1 << 20}).open(now_)) << "a folder";
 }
 
-TEST_F(LogFileTest, IsMovedAsideAtMidnight) {
+TEST_F(LogFileTest, APipeOrALinkIsRefusedAtOnce) {
+  ASSERT_EQ(::mkfifo(files_.path("pipe").c_str(), 0600), 0);
+  const auto pipe = LogFile(files_.path("pipe"), {7 * 24h, 1 << 20}).open(now_);
+  ASSERT_FALSE(pipe);
+  EXPECT_THAT(pipe.error().message, HasSubstr("no regular file"));
+  fs::create_symlink("elsewhere", files_.path("link"));
+  const auto link = LogFile(files_.path("link"), {7 * 24h, 1 << 20}).open(now_);
+  ASSERT_FALSE(link);
+  EXPECT_THAT(link.error().message, HasSubstr("symbolic link"));
+}
+
+TEST_F(LogFileTest, IsMovedAsideInTheNight) {
   LogFile file(path(), {7 * 24h, 1 << 20});
   ASSERT_TRUE(file.write("one\n", now_));
-  ASSERT_TRUE(file.write("two\n", now_ + 9h));
+  ASSERT_TRUE(file.write("two\n", now_ + 11h));
   EXPECT_TRUE(aside().empty());
-  ASSERT_TRUE(file.write("three\n", now_ + 10h));
+  ASSERT_TRUE(file.write("three\n", now_ + 12h));
   ASSERT_EQ(aside().size(), 1U);
-  EXPECT_EQ(aside()[0], "smtp.log-20261125-000308");
+  EXPECT_EQ(aside()[0], "smtp.log-20261125-020308");
   EXPECT_EQ(text_of(files_.path("log/" + aside()[0])), "one\ntwo\n");
   EXPECT_EQ(text_of(path()), "three\n");
 }
@@ -99,13 +110,15 @@ TEST_F(LogFileTest, WhatIsTooOldGoesAndWhatIsNotOursStays) {
   const std::string young = files_.write("log/smtp.log-20261119-000000", "young\n");
   const std::string theirs = files_.write("log/smtp.log.1", "logrotate's\n");
   const std::string other = files_.write("log/smtp.log-notes", "a person's\n");
-  for (const std::string& each : {old, theirs, other}) age(each, now_ - 8 * 24h);
+  const std::string by_date = files_.write("log/smtp.log-20240101-1704067200", "logrotate's\n");
+  for (const std::string& each : {old, theirs, other, by_date}) age(each, now_ - 8 * 24h);
   age(young, now_ - 6 * 24h);
   ASSERT_TRUE(file.look(now_));
   EXPECT_FALSE(fs::exists(old));
   EXPECT_TRUE(fs::exists(young));
   EXPECT_TRUE(fs::exists(theirs));
   EXPECT_TRUE(fs::exists(other));
+  EXPECT_TRUE(fs::exists(by_date));
 }
 
 TEST_F(LogFileTest, GoesOnInANewFileWhenSomebodyMovedIt) {

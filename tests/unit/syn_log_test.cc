@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class SynLogTest : public testing::Test {
  protected:
@@ -77,6 +78,24 @@ TEST_F(SynLogTest, AnOrderOutlivesARestartUntilItsEnd) {
   EXPECT_EQ(log_->state().source, source_);
   pass(20min);
   EXPECT_FALSE(log_->state().is_on);
+}
+
+TEST_F(SynLogTest, AnOrderWithoutAnEndOutlivesARestartToo) {
+  ASSERT_TRUE(log_->turn_on(kForever, source_, "root"));
+  start();
+  EXPECT_TRUE(log_->state().is_on);
+  EXPECT_FALSE(log_->state().until);
+  EXPECT_EQ(log_->state().source, source_);
+}
+
+TEST_F(SynLogTest, WhatWasSuppressedBeforeARestartIsNotToldAgain) {
+  ASSERT_TRUE(log_->turn_on(30min, std::nullopt, "root"));
+  kernel_.logged[source_].suppressed = 45;
+  kernel_.counted_lines.suppressed = 45;
+  start();
+  pass(20s);
+  EXPECT_THAT(text(), Not(HasSubstr("SUPPRESSED")));
+  EXPECT_EQ(log_->state().suppressed, 0U);
 }
 
 TEST_F(SynLogTest, TheFilesWordHoldsAgainAfterAnOrder) {

@@ -67,6 +67,10 @@ class CommandLine {
   std::string mode_;
 };
 
+std::string not_empty(const std::string& text) {
+  return text.empty() ? "is empty (a variable that is not set?)" : "";
+}
+
 CommandLine::CommandLine(const RunVerb& run) {
   app_.require_subcommand(1);
   app_.fallthrough();  // global options after the verb as well
@@ -202,7 +206,9 @@ void CommandLine::add_log() {
         const auto duration = parse_duration(text);
         return duration ? std::string() : duration.error().message;
       });
-  on->add_option("--source", log_.source, "Of this one only")->option_text("ADDR");
+  on->add_option("--source", log_.source, "Of this one only")
+      ->option_text("ADDR")
+      ->check(not_empty);
   add(*log, "off", "Log no more", "log off", order_log_off);
 }
 
@@ -230,9 +236,6 @@ void CommandLine::add_allow() {
 }
 
 void CommandLine::add_before() {
-  const auto not_empty = [](const std::string& text) {
-    return text.empty() ? std::string("is empty (a variable that is not set?)") : std::string();
-  };
   CLI::App* replay = add(app_, "replay", "What this policy would have done to recorded traffic",
                          "replay capture.pcap --as 172.16.0.0/12",
                          [this](const Console& console) { return run_replay(console, replay_); });

@@ -71,6 +71,8 @@ class Daemon {
   void check_attached();
   void refresh_mirror();
   void refresh_shield();
+  [[nodiscard]] ShieldTable shield_table() const;
+  void follow_allowlist();
   void take_shield_report(const MirrorWorker::Report& report);
   void take_mirror_reports();
   void drain_link_watch();
@@ -91,6 +93,7 @@ class Daemon {
   UniqueFd link_watch_;
   UniqueFd pins_lock_;
   std::string pin_problem_;
+  ShieldTable shield_told_;
   std::uint64_t journal_seen_ = 0;
   bool stopping_ = false;
 };
@@ -215,7 +218,10 @@ Result<> Daemon::open_kernel(const Config& config) {
 /// In a thread of its own: without iptables, or with one that hangs, the kernel program enforces
 /// all the same. Degraded, not dead.
 void Daemon::open_mirror(const Config& config) {
-  if (config.mirror.backend == MirrorBackend::none) return;
+  if (config.mirror.backend == MirrorBackend::none) {
+    refresh_shield();
+    return;
+  }
   state_.mirror = {.backend = "iptables", .state = "pending", .note = ""};
   mirror_ = std::make_unique<MirrorWorker>();
   refresh_shield();
@@ -227,12 +233,35 @@ void Daemon::refresh_shield() {
   const bool has_ports = !config.shield.ports.empty();
   state_.shield = {.state = has_ports ? "pending" : "off", .note = ""};
   if (mirror_)
-    mirror_->shield({config.shield.ports, config.networks.inside, config.shield.allow});
+    mirror_->shield(shield_told_ = shield_table());
   else if (has_ports)
     state_.shield = {.state = "degraded",
                      .note =
                          "client to client only: [mirror] backend = \"none\" writes no rule "
-                         "against what comes from outside"};
+                         "against what comes from outside. A chain MAILWEIR_SHIELD of an "
+                         "earlier run stays as it is"};
+}
+
+/// The same exemptions as the program's. The allowlist may change at any time.
+ShieldTable Daemon::shield_table() const {
+  const Config& config = controller_->config();
+  ShieldTable table{.ports = config.shield.ports,
+                    .inside = config.networks.inside,
+                    .open = config.shield.allow,
+                    .may_connect = config.shield.allow};
+  if (table.ports.empty()) return {};
+  table.open.insert(table.open.end(), config.allow.servers.begin(), config.allow.servers.end());
+  for (const AllowView& each : controller_->allow_list()) table.may_connect.push_back(each.prefix);
+  for (std::vector<Prefix>* list : {&table.open, &table.may_connect}) {
+    std::ranges::sort(*list);
+    list->erase(std::unique(list->begin(), list->end()), list->end());
+  }
+  return table;
+}
+
+void Daemon::follow_allowlist() {
+  if (mirror_ && !controller_->config().shield.ports.empty() && shield_table() != shield_told_)
+    refresh_shield();
 }
 
 Result<> Daemon::watch() {
@@ -257,6 +286,7 @@ Result<> Daemon::watch() {
                  [this] {
                    controller_->tick();
                    syn_log_->tick();
+                   follow_allowlist();
                    ::sd_notify(0, "WATCHDOG=1");
                  }),
       loop.every(kWatchEvery, [this] { controller_->watch(); }),

@@ -88,8 +88,12 @@ void MirrorWorker::work() {
       report(write_now(*table));
     } else if (auto shield = std::exchange(to_shield_, std::nullopt)) {
       lock.unlock();
+      const bool is_new = shield_ != *shield;
       shield_ = std::move(*shield);
-      report(shield_now(*shield_));
+      Report done = shield_now(*shield_);
+      // What was ordered a moment ago is not there yet: no drift.
+      if (is_new && done.what == Report::What::shielded) done.text.clear();
+      report(std::move(done));
     } else if (std::exchange(to_check_, false)) {
       lock.unlock();
       report(check_now());
@@ -165,7 +169,8 @@ MirrorWorker::Report MirrorWorker::check_now() {
 }
 
 void MirrorWorker::report(Report report) {
-  is_failing_ = report.what == Report::What::failed || report.what == Report::What::shield_failed;
+  if (report.what != Report::What::shielded && report.what != Report::What::shield_failed)
+    is_failing_ = report.what == Report::What::failed;
   if (iptables_) report.backend = iptables_->backend();
   report.other = std::exchange(other_, "");
   {

@@ -73,16 +73,20 @@ std::string syn_line(const mw_logged_syn& syn, std::string_view interface) {
                      tcp_text(syn.tcp));
 }
 
-std::string line_head(const Now& time, std::string_view node) {
+std::string syslog_time(WallTime time) {
   // In English whatever the locale, as syslog has them.
   static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time.wall);
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm local{};
   ::localtime_r(&seconds, &local);
+  return fmt::format("{} {:2} {:02}:{:02}:{:02}", kMonths[local.tm_mon], local.tm_mday,
+                     local.tm_hour, local.tm_min, local.tm_sec);
+}
+
+std::string line_head(const Now& time, std::string_view node) {
   const std::uint64_t micros = to_ns(time.boot) / 1000;
-  return fmt::format("{} {:2} {:02}:{:02}:{:02} {} kernel: [{:5}.{:06}] ", kMonths[local.tm_mon],
-                     local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, node,
+  return fmt::format("{} {} kernel: [{:5}.{:06}] ", syslog_time(time.wall), node,
                      micros / 1'000'000, micros % 1'000'000);
 }
 

@@ -15,6 +15,9 @@ namespace mailweir {
 /// of a packet that comes in by `interface`, before it is routed.
 [[nodiscard]] std::string syn_line(const mw_logged_syn& syn, std::string_view interface);
 
+/// "Nov 24 14:03:08", local.
+[[nodiscard]] std::string syslog_time(WallTime time);
+
 /// What syslog puts before a line of the kernel, in local time:
 /// "Nov 24 14:03:08 nat1 kernel: [12345.678901] ".
 [[nodiscard]] std::string line_head(const Now& time, std::string_view node);

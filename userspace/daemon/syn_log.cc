@@ -4,6 +4,8 @@
 #include <net/if.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <syslog.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/time_text.h"
+#include "base/unique_fd.h"
 #include "daemon/ruleset.h"
 #include "daemon/syn_line.h"
 
@@ -23,6 +26,10 @@ using namespace std::chrono_literals;
 constexpr auto kSummaryEvery = 10s;
 /// Sources in one summary; the rest is one line.
 constexpr std::size_t kNoisiest = 20;
+constexpr std::string_view kDevLog = "/dev/log";
+/// Without an end, by the file and by command: the program keeps which of them it was.
+constexpr BootTime kByFile = BootTime::max();
+constexpr BootTime kEndlessOrder = BootTime::max() - std::chrono::nanoseconds(1);
 
 class FileSink final : public LogSink {
  public:
@@ -41,21 +48,39 @@ class FileSink final : public LogSink {
   std::string node_;
 };
 
-/// rsyslog or the journal puts time and host before the line, and never says that it was lost.
+/// A datagram each, and never a wait: a reader that is stuck costs lines, and nothing else.
 class SyslogSink final : public LogSink {
  public:
-  SyslogSink() { ::openlog("mailweir", LOG_NDELAY, LOG_DAEMON); }
-  ~SyslogSink() override { ::closelog(); }
-  SyslogSink(const SyslogSink&) = delete;
-  SyslogSink& operator=(const SyslogSink&) = delete;
-
-  Result<> open(WallTime) override { return Ok{}; }
-  Result<> write(const std::string& line, const Now&) override {
-    ::syslog(LOG_INFO, "%s", line.c_str());
+  Result<> open(WallTime) override {
+    if (socket_.valid()) return Ok{};
+    UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    kDevLog.copy(to.sun_path, sizeof(to.sun_path) - 1);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0)
+      return sys_error(errno, "open " + std::string(kDevLog));
+    socket_ = std::move(socket);
     return Ok{};
   }
-  Result<> reopen(WallTime) override { return Ok{}; }
-  Result<> look(WallTime) override { return Ok{}; }
+  Result<> write(const std::string& line, const Now& time) override {
+    if (auto opened = open(time.wall); !opened) return opened;
+    const std::string message =
+        fmt::format("<{}>{} mailweir: {}", LOG_DAEMON | LOG_INFO, syslog_time(time.wall), line);
+    if (::send(socket_.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0) return Ok{};
+    const int cause = errno;
+    // It was started anew: the next line finds it.
+    if (cause != EAGAIN) socket_.reset();
+    return cause == EAGAIN ? Error{EAGAIN, std::string(kDevLog) + ": nobody reads it"}
+                           : sys_error(cause, "write to " + std::string(kDevLog));
+  }
+  Result<> reopen(WallTime now) override {
+    socket_.reset();
+    return open(now);
+  }
+  Result<> look(WallTime now) override { return open(now); }
+
+ private:
+  UniqueFd socket_;
 };
 
 }  // namespace
@@ -84,18 +109,30 @@ Result<> SynLog::configure(const Config& config) {
   }
   const Now now = clock_.now();
   const LogRules known = datapath_.log();
-  // An order of an earlier run has an end; one without is told apart by nobody.
-  if (is_first && known.until > now.boot && known.until != BootTime::max()) {
+  if (is_first) skip_what_was_told();
+  if (is_first && known.until > now.boot && known.until != kByFile) {
     is_by_command_ = true;
     by_ = "an earlier run";
     until_ = known.until;
   }
-  if (is_by_command_ && is_on(now.boot)) return apply(until_, known.source);
+  if (is_by_command_ && is_on(now.boot)) {
+    note(sink_->open(now.wall));
+    return apply(until_, known.source);
+  }
   is_by_command_ = false;
   by_ = "file";
   if (!config.log.enabled) return apply(BootTime{}, std::nullopt);
   note(sink_->open(now.wall));
-  return apply(BootTime::max(), std::nullopt);
+  return apply(kByFile, std::nullopt);
+}
+
+/// The kernel's counts outlive us.
+void SynLog::skip_what_was_told() {
+  (void)datapath_.each_logged([this](const mw_addr& key, const mw_logged& entry) {
+    if (entry.suppressed > 0) told_[key] = entry.suppressed;
+  });
+  if (const auto counts = datapath_.log_counts()) counted_before_ = *counts;
+  told_in_all_ = counted_before_.suppressed;
 }
 
 Result<> SynLog::apply(BootTime until, std::optional<mw_addr> source) {
@@ -104,7 +141,7 @@ Result<> SynLog::apply(BootTime until, std::optional<mw_addr> source) {
                                  .total = to_quota(config_.log.total),
                                  .source = source});
   if (!told) return told;
-  if (!is_on(clock_.now().boot)) next_summary_ = clock_.now().boot + kSummaryEvery;
+  if (!is_on(clock_.now().boot)) last_summary_ = clock_.now().boot;
   until_ = until;
   return Ok{};
 }
@@ -114,7 +151,7 @@ Result<> SynLog::turn_on(std::chrono::seconds lasts, std::optional<mw_addr> sour
   const Now now = clock_.now();
   if (auto opened = sink_->open(now.wall); !opened) return opened;
   problem_.clear();
-  const BootTime until = lasts == kForever ? BootTime::max() : now.boot + lasts;
+  const BootTime until = lasts == kForever ? kEndlessOrder : now.boot + lasts;
   if (auto told = apply(until, source); !told) return told;
   is_by_command_ = true;
   by_ = by;
@@ -131,10 +168,10 @@ Result<> SynLog::turn_on(std::chrono::seconds lasts, std::optional<mw_addr> sour
 Result<> SynLog::turn_off(const std::string& by) {
   const bool was_on = is_on(clock_.now().boot);
   if (auto told = apply(BootTime{}, std::nullopt); !told) return told;
-  write_suppressed();
   is_by_command_ = true;
   by_ = by;
   if (!was_on) return Ok{};
+  write_suppressed();
   spdlog::info("log off by={} lines={}", log_value(by), lines_);
   journal_.add(clock_.now().wall, "log", "", "SYNs are no longer logged, by " + by);
   return Ok{};
@@ -143,9 +180,8 @@ Result<> SynLog::turn_off(const std::string& by) {
 void SynLog::tick() {
   const Now now = clock_.now();
   if (until_ == BootTime{}) return;
-  if (now.boot >= next_summary_) {
+  if (now.boot >= last_summary_ + kSummaryEvery) {
     write_suppressed();
-    next_summary_ = now.boot + kSummaryEvery;
     note(sink_->look(now.wall));
   }
   if (is_on(now.boot)) return;
@@ -154,7 +190,7 @@ void SynLog::tick() {
   const bool goes_on = config_.log.enabled;
   is_by_command_ = false;
   by_ = "file";
-  if (auto told = apply(goes_on ? BootTime::max() : BootTime{}, std::nullopt); !told)
+  if (auto told = apply(goes_on ? kByFile : BootTime{}, std::nullopt); !told)
     spdlog::error("log failed={}", log_value(told.error().message));
   spdlog::info("log {} by=auto lines={}", goes_on ? "as-configured" : "off", lines_);
   journal_.add(now.wall, "log", "",
@@ -179,6 +215,9 @@ void SynLog::write(const mw_logged_syn& syn) {
 /// Of the noisiest each, of the rest together.
 void SynLog::write_suppressed() {
   const Now now = clock_.now();
+  const auto period =
+      std::max(1s, std::chrono::round<std::chrono::seconds>(now.boot - last_summary_));
+  last_summary_ = now.boot;
   std::unordered_map<mw_addr, std::uint64_t, AddressHash> seen;
   std::vector<std::pair<std::uint64_t, mw_addr>> noisy;
   const auto walked = datapath_.each_logged([&](const mw_addr& key, const mw_logged& entry) {
@@ -199,9 +238,9 @@ void SynLog::write_suppressed() {
   std::ranges::sort(noisy, std::greater{});
   const std::size_t shown = std::min(noisy.size(), kNoisiest);
   const auto say = [&](const std::string& who, std::uint64_t number) {
-    note(sink_->write(fmt::format("MAILWEIR-SUPPRESSED SRC={} N={} SECONDS={}", who, number,
-                                  kSummaryEvery.count()),
-                      now));
+    note(sink_->write(
+        fmt::format("MAILWEIR-SUPPRESSED SRC={} N={} SECONDS={}", who, number, period.count()),
+        now));
   };
   for (std::size_t i = 0; i < shown; ++i) {
     say(to_string(source_prefix(noisy[i].second, config_.networks.ipv6_prefix)), noisy[i].first);
@@ -227,12 +266,12 @@ SynLog::State SynLog::state() const {
   const Now now = clock_.now();
   State state{
       .is_on = is_on(now.boot), .is_by_command = is_by_command_, .by = by_, .problem = problem_};
-  if (state.is_on && until_ != BootTime::max()) state.until = now.wall_of(until_);
+  if (state.is_on && until_ < kEndlessOrder) state.until = now.wall_of(until_);
   if (state.is_on) state.source = datapath_.log().source;
   state.lines = lines_;
   if (const auto counts = datapath_.log_counts()) {
-    state.suppressed = counts->suppressed;
-    state.lost = counts->lost + unwritten_;
+    state.suppressed = counts->suppressed - counted_before_.suppressed;
+    state.lost = counts->lost - counted_before_.lost + unwritten_;
   }
   return state;
 }

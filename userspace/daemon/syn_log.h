@@ -56,6 +56,7 @@ class SynLog {
  private:
   void write(const mw_logged_syn& syn);
   void write_suppressed();
+  void skip_what_was_told();
   void note(const Result<>& written);
   [[nodiscard]] Result<> apply(BootTime until, std::optional<mw_addr> source);
   [[nodiscard]] bool is_on(BootTime now) const;
@@ -70,7 +71,8 @@ class SynLog {
   bool is_by_command_ = false;
   std::string by_ = "file";
   BootTime until_;  ///< as the program was told
-  BootTime next_summary_;
+  BootTime last_summary_;
+  mw_log_counts counted_before_{};  ///< in earlier runs
   std::uint64_t lines_ = 0;
   std::uint64_t unwritten_ = 0;
   std::string problem_;

@@ -89,7 +89,11 @@ AddressVerdict unknown_address(const mw_addr& address, std::vector<std::string> 
 }
 
 AddressVerdict worse_of(AddressVerdict a, AddressVerdict b) {
-  if (a.grade == Grade::good && b.grade == Grade::good && a.names != b.names) {
+  // A generic name is a name.
+  const auto has_name = [](const AddressVerdict& each) {
+    return each.grade == Grade::good || each.grade == Grade::generic;
+  };
+  if (has_name(a) && has_name(b) && a.names != b.names) {
     a.grade = Grade::bad;
     a.text = "servers differ: " + a.server + " " + a.names.front() + ", " + b.server + " " +
              b.names.front();

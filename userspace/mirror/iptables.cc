@@ -86,7 +86,7 @@ std::string wait_of(const IptablesOptions& options) {
 Result<std::string> list(const Family& family, std::string_view chain,
                          const IptablesOptions& options) {
   std::vector<std::string> argv = {family.tool, "-w", wait_of(options), "-S", std::string(chain)};
-  if (chain == kMirrorChain) argv.insert(argv.begin() + 1, "-v");  // with counters
+  if (chain != "FORWARD") argv.insert(argv.begin() + 1, "-v");  // with counters
   auto result = run_command(argv, "", options.timeout);
   if (!result) return std::move(result).error();
   if (result->exit_code == 0) return std::move(result->out);
@@ -161,7 +161,7 @@ Result<std::string> shield_family(const Family& family, const ShieldTable& table
   if (!chain) return chain.error();
   std::string drift = shield_drift(table, family.ipv6, *forward, *chain);
   if (drift.empty()) return drift;
-  const std::string text = shield_text(table, family.ipv6, *forward);
+  const std::string text = shield_text(table, family.ipv6, *forward, *chain);
   if (auto done = restore(family, text, options); !done) return std::move(done).error();
   const bool is_gone = text.find(fmt::format("-F {}", kShieldChain)) != std::string::npos;
   if (is_gone)

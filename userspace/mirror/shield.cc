@@ -16,11 +16,14 @@ constexpr std::string_view kAllowedComment = "SHIELD_allowed";
 /// What stands behind "-A MAILWEIR_SHIELD ".
 std::vector<std::string> rules_of(const ShieldTable& table, bool ipv6) {
   std::vector<std::string> rules;
-  for (const char* side : {"-d", "-s"})
-    for (const Prefix& allowed : table.allow)
-      if (allowed.is_ipv4() != ipv6)
+  const auto let_by = [&](std::string_view side, const std::vector<Prefix>& prefixes) {
+    for (const Prefix& each : prefixes)
+      if (each.is_ipv4() != ipv6)
         rules.push_back(fmt::format("{} {} -m comment --comment {} -j RETURN", side,
-                                    to_string(allowed), kAllowedComment));
+                                    to_string(each), kAllowedComment));
+  };
+  let_by("-d", table.open);
+  let_by("-s", table.may_connect);
   for (const std::uint16_t port : table.ports)
     for (const Prefix& inside : table.inside)
       if (inside.is_ipv4() != ipv6)
@@ -48,6 +51,10 @@ std::vector<std::string> words_that_matter(std::string_view rule) {
   std::vector<std::string> words;
   const auto listed = words_of(rule);
   for (std::size_t i = 0; i < listed.size(); ++i) {
+    if (listed[i] == "-c") {  // counters
+      i += 2;
+      continue;
+    }
     const bool is_side = (listed[i] == "-s" || listed[i] == "-d") && i + 1 < listed.size();
     if (!is_side) {
       words.push_back(listed[i]);
@@ -59,6 +66,30 @@ std::vector<std::string> words_that_matter(std::string_view rule) {
     words.push_back(prefix ? to_string(*prefix) : listed[i]);
   }
   return words;
+}
+
+using Words = std::vector<std::string>;
+
+/// The rules of a listing, and their counters as iptables-restore takes them.
+std::vector<std::pair<Words, std::string>> listed_rules(std::string_view chain) {
+  const std::string append = fmt::format("-A {} ", kShieldChain);
+  std::vector<std::pair<Words, std::string>> rules;
+  while (!chain.empty()) {
+    const std::string_view line = take_line(chain);
+    if (!line.starts_with(append)) continue;
+    const Words words = words_of(line);
+    const auto counters = std::ranges::find(words, "-c");
+    const bool has_counters = words.end() - counters > 2;
+    rules.emplace_back(words_that_matter(line.substr(append.size())),
+                       has_counters ? fmt::format("[{}:{}]", counters[1], counters[2]) : "[0:0]");
+  }
+  return rules;
+}
+
+bool holds(std::string_view chain, const std::vector<std::string>& wanted) {
+  const auto found = listed_rules(chain);
+  return std::ranges::equal(found, wanted, {}, &std::pair<Words, std::string>::first,
+                            words_that_matter);
 }
 
 struct Jumps {
@@ -110,27 +141,30 @@ std::string shield_drift(const ShieldTable& table, bool ipv6, std::string_view f
   const bool is_right = jumps.specs.size() == 1 && jumps.is_placed &&
                         words_that_matter(jumps.specs.front()) == words_that_matter(jump);
   if (!is_right) return family + "the jump to MAILWEIR_SHIELD is not in its place";
-  const std::string append = fmt::format("-A {} ", kShieldChain);
-  std::vector<std::vector<std::string>> found, wanted;
-  while (!chain.empty()) {
-    const std::string_view line = take_line(chain);
-    if (line.starts_with(append)) found.push_back(words_that_matter(line.substr(append.size())));
-  }
-  for (const std::string& rule : rules_of(table, ipv6)) wanted.push_back(words_that_matter(rule));
-  if (found == wanted) return "";
+  const auto wanted = rules_of(table, ipv6);
+  if (holds(chain, wanted)) return "";
   return fmt::format("{}MAILWEIR_SHIELD holds {} rules, not the {} that are due", family,
-                     found.size(), wanted.size());
+                     listed_rules(chain).size(), wanted.size());
 }
 
-std::string shield_text(const ShieldTable& table, bool ipv6, std::string_view forward) {
+std::string shield_text(const ShieldTable& table, bool ipv6, std::string_view forward,
+                        std::string_view chain) {
   const Jumps jumps = jumps_of(forward);
   const std::string jump = jump_of(table, ipv6);
   std::string text = "*filter\n";
   for (const std::string& spec : jumps.specs) text += fmt::format("-D FORWARD {}\n", spec);
   if (jump.empty()) return text + fmt::format("-F {}\nCOMMIT\n", kShieldChain);
-  text += fmt::format(":{} - [0:0]\n", kShieldChain);
-  for (const std::string& rule : rules_of(table, ipv6))
-    text += fmt::format("[0:0] -A {} {}\n", kShieldChain, rule);
+  const auto wanted = rules_of(table, ipv6);
+  if (!holds(chain, wanted)) {
+    const auto found = listed_rules(chain);
+    text += fmt::format(":{} - [0:0]\n", kShieldChain);
+    for (const std::string& rule : wanted) {
+      const auto same =
+          std::ranges::find(found, words_that_matter(rule), &std::pair<Words, std::string>::first);
+      text += fmt::format("{} -A {} {}\n", same == found.end() ? "[0:0]" : same->second,
+                          kShieldChain, rule);
+    }
+  }
   return text + fmt::format("-I FORWARD {} {}\nCOMMIT\n", jumps.place, jump);
 }
 

@@ -16,7 +16,7 @@ struct ScopeInput {
   std::vector<Prefix> inside;
   std::vector<Prefix> allowed;
   std::vector<Prefix> servers;
-  std::vector<Prefix> exposed;              ///< as destinations: not shielded
+  std::vector<Prefix> exposed;              ///< on either side: not shielded
   std::vector<std::vector<Prefix>> groups;  ///< group i + 1; the longest match decides the group
   int ipv6_prefix = 64;
 };
