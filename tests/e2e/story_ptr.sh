@@ -64,7 +64,7 @@ verdict_of() { mw -q -o json ptr check "${@:2}" | jq -r ".addresses[] | select(.
 zone_text() { mw -q -o json ptr check "$@" | jq -r '.zones[].text'; }
 
 fixture_up ptr
-trap 'status=$?; nameds_down; (exit $status); fixture_down' EXIT
+at_end=nameds_down
 gw ip addr add $secondary/8 dev lo
 zone=100.51.198.in-addr.arpa out=$fixture_dir/out
 config_write pool.networks='["198.51.100.0/24"]' pool.domain='"example.net"' \
