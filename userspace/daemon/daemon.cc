@@ -385,6 +385,8 @@ void Daemon::refresh_mirror() {
 void Daemon::take_mirror_reports() {
   for (const MirrorWorker::Report& report : mirror_->take_reports()) {
     using What = MirrorWorker::Report::What;
+    // With the first report, whatever it is about.
+    if (!report.other.empty()) spdlog::warn("mirror note={}", log_value(report.other));
     if (report.what == What::shielded || report.what == What::shield_failed) {
       take_shield_report(report);
       continue;
@@ -392,7 +394,6 @@ void Daemon::take_mirror_reports() {
     MirrorState& mirror = state_.mirror;
     mirror.checked = clock_.now().boot;
     if (!report.backend.empty()) mirror.backend = report.backend;
-    if (!report.other.empty()) spdlog::warn("mirror note={}", log_value(report.other));
     const bool is_news = report.text != mirror.note;
     if (report.what == What::written || report.what == What::matches) {
       if (!report.text.empty()) {
