@@ -92,7 +92,7 @@ neighbour_start() {
   : >"$mailing"
   while [[ -e $mailing ]]; do
     if greeted "$other4" "$server4"; then echo greeted; else echo refused; fi
-    sleep 0.3
+    sleep 0.3 # the pace of an honest client, not a wait for anything
   done >"$neighbour" 2>&1 &
   neighbour_pid=$!
 }

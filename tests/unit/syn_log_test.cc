@@ -161,6 +161,11 @@ TEST_F(SynLogTest, LinesThatAreLostAreCounted) {
   kernel_.logged_syn(mw_logged_syn{});
   EXPECT_EQ(log_->state().lost, 4U);
   EXPECT_FALSE(log_->state().problem.empty());
+  std::filesystem::remove(directory_ + "/in_the_way");
+  kernel_.logged_syn(mw_logged_syn{});
+  EXPECT_FALSE(log_->state().problem.empty()) << "one line that went well is not enough";
+  pass(20s);
+  EXPECT_EQ(log_->state().problem, "") << "ten seconds without a loss are";
 }
 
 }  // namespace

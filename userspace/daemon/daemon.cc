@@ -71,7 +71,6 @@ class Daemon {
   void check_attached();
   void refresh_mirror();
   void refresh_shield();
-  [[nodiscard]] ShieldTable shield_table() const;
   void follow_allowlist();
   void take_shield_report(const MirrorWorker::Report& report);
   void take_mirror_reports();
@@ -233,7 +232,7 @@ void Daemon::refresh_shield() {
   const bool has_ports = !config.shield.ports.empty();
   state_.shield = {.state = has_ports ? "pending" : "off", .note = ""};
   if (mirror_)
-    mirror_->shield(shield_told_ = shield_table());
+    mirror_->shield(shield_told_ = shield_table(*controller_));
   else if (has_ports)
     state_.shield = {.state = "degraded",
                      .note =
@@ -242,25 +241,10 @@ void Daemon::refresh_shield() {
                          "earlier run stays as it is"};
 }
 
-/// The same exemptions as the program's. The allowlist may change at any time.
-ShieldTable Daemon::shield_table() const {
-  const Config& config = controller_->config();
-  ShieldTable table{.ports = config.shield.ports,
-                    .inside = config.networks.inside,
-                    .open = config.shield.allow,
-                    .may_connect = config.shield.allow};
-  if (table.ports.empty()) return {};
-  table.open.insert(table.open.end(), config.allow.servers.begin(), config.allow.servers.end());
-  for (const AllowView& each : controller_->allow_list()) table.may_connect.push_back(each.prefix);
-  for (std::vector<Prefix>* list : {&table.open, &table.may_connect}) {
-    std::ranges::sort(*list);
-    list->erase(std::unique(list->begin(), list->end()), list->end());
-  }
-  return table;
-}
-
+/// Which may change at any time.
 void Daemon::follow_allowlist() {
-  if (mirror_ && !controller_->config().shield.ports.empty() && shield_table() != shield_told_)
+  if (mirror_ && !controller_->config().shield.ports.empty() &&
+      shield_table(*controller_) != shield_told_)
     refresh_shield();
 }
 

@@ -182,7 +182,10 @@ void SynLog::tick() {
   if (until_ == BootTime{}) return;
   if (now.boot >= last_summary_ + kSummaryEvery) {
     write_suppressed();
-    note(sink_->look(now.wall));
+    const auto looked = sink_->look(now.wall);
+    // Where every other line fails it does not work again.
+    if (!looked || unwritten_ == unwritten_before_) note(looked);
+    unwritten_before_ = unwritten_;
   }
   if (is_on(now.boot)) return;
   // The program ended it by itself; here it is said.
@@ -209,7 +212,7 @@ void SynLog::write(const mw_logged_syn& syn) {
   const BootTime then = boot_time(syn.time_ns);
   const auto written = sink_->write(syn_line(syn, name.data()), {then, now.wall_of(then)});
   ++(written ? lines_ : unwritten_);
-  note(written);
+  if (!written) note(written);
 }
 
 /// Of the noisiest each, of the rest together.
@@ -238,9 +241,12 @@ void SynLog::write_suppressed() {
   std::ranges::sort(noisy, std::greater{});
   const std::size_t shown = std::min(noisy.size(), kNoisiest);
   const auto say = [&](const std::string& who, std::uint64_t number) {
-    note(sink_->write(
+    const auto written = sink_->write(
         fmt::format("MAILWEIR-SUPPRESSED SRC={} N={} SECONDS={}", who, number, period.count()),
-        now));
+        now);
+    if (written) return;
+    ++unwritten_;
+    note(written);
   };
   for (std::size_t i = 0; i < shown; ++i) {
     say(to_string(source_prefix(noisy[i].second, config_.networks.ipv6_prefix)), noisy[i].first);
@@ -250,8 +256,8 @@ void SynLog::write_suppressed() {
 }
 
 /// Said once, not with each line.
-void SynLog::note(const Result<>& written) {
-  const std::string problem = written ? "" : written.error().message;
+void SynLog::note(const Result<>& done) {
+  const std::string problem = done ? "" : done.error().message;
   if (problem == problem_) return;
   problem_ = problem;
   if (problem.empty())

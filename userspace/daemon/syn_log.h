@@ -57,7 +57,7 @@ class SynLog {
   void write(const mw_logged_syn& syn);
   void write_suppressed();
   void skip_what_was_told();
-  void note(const Result<>& written);
+  void note(const Result<>& done);
   [[nodiscard]] Result<> apply(BootTime until, std::optional<mw_addr> source);
   [[nodiscard]] bool is_on(BootTime now) const;
 
@@ -76,6 +76,7 @@ class SynLog {
   std::uint64_t lines_ = 0;
   std::uint64_t unwritten_ = 0;
   std::string problem_;
+  std::uint64_t unwritten_before_ = 0;  ///< at the last summary
   /// What each source's `suppressed` was at the last summary, and that of all.
   std::unordered_map<mw_addr, std::uint64_t, AddressHash> told_;
   std::uint64_t told_in_all_ = 0;

@@ -206,6 +206,22 @@ MirrorTable mirror_table(const Controller& controller, Datapath& datapath, const
   return table;
 }
 
+ShieldTable shield_table(const Controller& controller) {
+  const Config& config = controller.config();
+  if (config.shield.ports.empty()) return {};
+  ShieldTable table{.ports = config.shield.ports,
+                    .inside = config.networks.inside,
+                    .open = config.shield.allow,
+                    .may_connect = config.shield.allow};
+  table.open.insert(table.open.end(), config.allow.servers.begin(), config.allow.servers.end());
+  for (const AllowView& each : controller.allow_list()) table.may_connect.push_back(each.prefix);
+  for (std::vector<Prefix>* list : {&table.open, &table.may_connect}) {
+    std::ranges::sort(*list);
+    list->erase(std::unique(list->begin(), list->end()), list->end());
+  }
+  return table;
+}
+
 std::size_t unmirrored(const Controller& controller) {
   const std::size_t all = enforced(controller).size();
   const std::size_t most = controller.config().mirror.max_rules;

@@ -29,6 +29,8 @@ namespace mailweir {
 /// What the chain should hold now, with the kernel's counts: enforced decisions, at most max_rules.
 [[nodiscard]] MirrorTable mirror_table(const Controller& controller, Datapath& datapath,
                                        const Now& now);
+/// What MAILWEIR_SHIELD should hold: the exemptions are those of the program.
+[[nodiscard]] ShieldTable shield_table(const Controller& controller);
 /// How many enforced decisions do not fit.
 [[nodiscard]] std::size_t unmirrored(const Controller& controller);
 

@@ -129,8 +129,8 @@ std::string_view chain_of(std::span<const std::string> words) {
   return words.size() >= 2 && words[0] == "-A" ? std::string_view(words[1]) : std::string_view();
 }
 
-bool is_jump(const ListedRule& rule) {
-  return rule.target == kMirrorChain && !rule.source && !rule.destination && !rule.stops &&
+bool is_jump(const ListedRule& rule, std::string_view chain) {
+  return rule.target == chain && !rule.source && !rule.destination && !rule.stops &&
          rule.comment.empty();
 }
 
@@ -168,19 +168,23 @@ void append_jump_repair(std::string& text, const FoundJumps& found, std::string_
 
 }  // namespace
 
-FoundJumps parse_jumps(std::string_view listing) {
+FoundJumps parse_jumps(std::string_view listing, std::string_view chain, std::string_view behind) {
   constexpr std::string_view kAppend = "-A FORWARD ";
   FoundJumps found;
-  bool first = true;
+  bool leads = true;
   while (!listing.empty()) {
     const std::string_view line = take_line(listing);
     if (!line.starts_with(kAppend)) continue;
     const auto rule = parse_rule(words_of(line));
-    if (rule && is_jump(*rule)) {
-      found.first |= first;
+    if (leads && rule && !behind.empty() && is_jump(*rule, behind)) {
+      ++found.place;
+      continue;
+    }
+    if (rule && is_jump(*rule, chain)) {
+      found.first |= leads;
       found.specs.emplace_back(line.substr(kAppend.size()));
     }
-    first = false;
+    leads = false;
   }
   return found;
 }

@@ -17,14 +17,17 @@ inline constexpr std::string_view kServerComment = "MAILWEIR_server";
 /// What one multiport match takes.
 inline constexpr std::size_t kPortsPerRule = 15;
 
-/// Our jumps, as FORWARD is found to hold them: to the chain, by ports and by nothing else. A rule
-/// with any other match leads there too, but is an admin's.
+/// The jumps to a chain of ours, as FORWARD is found to hold them: by ports and by nothing else. A
+/// rule with any other match leads there too, but is an admin's.
 struct FoundJumps {
-  bool first = false;              ///< FORWARD's first rule is one
+  bool first = false;              ///< one stands in its place
   std::vector<std::string> specs;  ///< as listed; what -D needs
+  std::size_t place = 1;           ///< in FORWARD, where it belongs
 };
-/// `listing`: of `iptables -S FORWARD`.
-[[nodiscard]] FoundJumps parse_jumps(std::string_view listing);
+/// `listing`: of `iptables -S FORWARD`. `behind`: the chain whose jumps may stand before.
+[[nodiscard]] FoundJumps parse_jumps(std::string_view listing,
+                                     std::string_view chain = kMirrorChain,
+                                     std::string_view behind = {});
 
 /// The rules of our chain in `iptables -v -S MAILWEIR` or `iptables-save -c`; no jumps.
 [[nodiscard]] MirrorFound parse_chain(std::string_view listing, bool ipv6);

@@ -92,38 +92,8 @@ bool holds(std::string_view chain, const std::vector<std::string>& wanted) {
                             words_that_matter);
 }
 
-struct Jumps {
-  std::vector<std::string> specs;  ///< as listed
-  bool is_placed = false;          ///< the first stands before all but MAILWEIR's own
-  std::size_t place = 1;           ///< where it belongs
-};
-
-/// A rule that leads into a chain of ours by protocol and ports alone is ours; any other is an
-/// admin's.
-bool is_jump(std::string_view spec, std::string_view chain) {
-  const auto words = words_of(spec);
-  return words.size() == 8 && words[0] == "-p" && words[1] == "tcp" &&
-         (words[4] == "--dport" || words[4] == "--dports") && words[6] == "-j" && words[7] == chain;
-}
-
-Jumps jumps_of(std::string_view forward) {
-  constexpr std::string_view kAppend = "-A FORWARD ";
-  Jumps jumps;
-  bool only_mirror_before = true;
-  while (!forward.empty()) {
-    const std::string_view line = take_line(forward);
-    if (!line.starts_with(kAppend)) continue;
-    const std::string_view spec = line.substr(kAppend.size());
-    if (is_jump(spec, kShieldChain)) {
-      jumps.is_placed = jumps.is_placed || (jumps.specs.empty() && only_mirror_before);
-      jumps.specs.emplace_back(spec);
-    } else if (only_mirror_before && is_jump(spec, kMirrorChain)) {
-      ++jumps.place;
-    } else {
-      only_mirror_before = false;
-    }
-  }
-  return jumps;
+FoundJumps jumps_of(std::string_view forward) {
+  return parse_jumps(forward, kShieldChain, kMirrorChain);
 }
 
 }  // namespace
@@ -134,11 +104,11 @@ std::string shield_comment(std::uint16_t port) {
 
 std::string shield_drift(const ShieldTable& table, bool ipv6, std::string_view forward,
                          std::string_view chain) {
-  const Jumps jumps = jumps_of(forward);
+  const FoundJumps jumps = jumps_of(forward);
   const std::string jump = jump_of(table, ipv6);
   const std::string family = ipv6 ? "ip6tables: " : "iptables: ";
   if (jump.empty()) return jumps.specs.empty() && chain.empty() ? "" : family + "nothing is due";
-  const bool is_right = jumps.specs.size() == 1 && jumps.is_placed &&
+  const bool is_right = jumps.specs.size() == 1 && jumps.first &&
                         words_that_matter(jumps.specs.front()) == words_that_matter(jump);
   if (!is_right) return family + "the jump to MAILWEIR_SHIELD is not in its place";
   const auto wanted = rules_of(table, ipv6);
@@ -149,7 +119,7 @@ std::string shield_drift(const ShieldTable& table, bool ipv6, std::string_view f
 
 std::string shield_text(const ShieldTable& table, bool ipv6, std::string_view forward,
                         std::string_view chain) {
-  const Jumps jumps = jumps_of(forward);
+  const FoundJumps jumps = jumps_of(forward);
   const std::string jump = jump_of(table, ipv6);
   std::string text = "*filter\n";
   for (const std::string& spec : jumps.specs) text += fmt::format("-D FORWARD {}\n", spec);
